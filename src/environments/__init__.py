@@ -1,0 +1,37 @@
+"""Machines an agent acts on, and the fences around them."""
+
+from environments.errors import Broken, Closed, ContainmentRefused, EnvironmentFault, Unavailable
+from environments.protocols import Control, Environment, Provider
+from environments.types import (
+    Certificate,
+    ExecResult,
+    FileFact,
+    FileId,
+    Grade,
+    Lease,
+    Limits,
+    Listener,
+    Probe,
+    Process,
+)
+
+__all__ = [
+    "Broken",
+    "Certificate",
+    "Closed",
+    "ContainmentRefused",
+    "Control",
+    "Environment",
+    "EnvironmentFault",
+    "ExecResult",
+    "FileFact",
+    "FileId",
+    "Grade",
+    "Lease",
+    "Limits",
+    "Listener",
+    "Probe",
+    "Process",
+    "Provider",
+    "Unavailable",
+]

@@ -1,0 +1,107 @@
+"""Examines what this host can do for redline, part by part, each with the mend for what it cannot."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from environments.errors import EnvironmentFault
+from environments.processes import output_of
+from environments.sandbox import Sandbox
+from environments.sandbox.fences import hierarchies
+from environments.sandbox.obstacles import forbidden_namespaces
+
+__all__ = ["Finding", "examine"]
+
+_ROOM_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One part examined."""
+
+    name: str
+    ok: bool | None
+    """None: it works with a restriction that `detail` states."""
+    detail: str
+    mend: str = ""
+    """What to do about it, as one line."""
+
+
+async def examine() -> list[Finding]:
+    """Examine every part; nothing is changed and nothing is left behind."""
+    return [_python(), await _bubblewrap(), _namespaces(), _fences(), _room(), await _sandbox()]
+
+
+def _python() -> Finding:
+    ok = sys.version_info >= (3, 11)
+    return Finding(
+        name="python", ok=ok, detail=platform.python_version(), mend="" if ok else "use Python 3.11 or newer"
+    )
+
+
+async def _bubblewrap() -> Finding:
+    try:
+        _, said = await output_of(["bwrap", "--version"])
+    except FileNotFoundError:
+        mend = "sudo apt-get install bubblewrap"
+        return Finding(name="bubblewrap", ok=False, detail="not installed", mend=mend)
+    return Finding(name="bubblewrap", ok=True, detail=said.strip())
+
+
+def _namespaces() -> Finding:
+    if (found := forbidden_namespaces()) is None:
+        return Finding(name="user namespaces", ok=True, detail="permitted to ordinary users")
+    reason, mend = found
+    return Finding(name="user namespaces", ok=False, detail=reason, mend=mend)
+
+
+def _fences() -> Finding:
+    found = hierarchies()
+    if found:
+        versions = sorted({hierarchy.version for hierarchy in found})
+        controllers = ", ".join(name for hierarchy in found for name in hierarchy.controllers)
+        return Finding(name="control groups", ok=True, detail=f"v{versions[0]}: {controllers}")
+    return Finding(
+        name="control groups",
+        ok=None,
+        detail="not delegated to this user: memory is limited for each process, not for the machine",
+        mend="start redline with: systemd-run --user --scope -p Delegate=yes COMMAND",
+    )
+
+
+def _room() -> Finding:
+    place = Path(tempfile.gettempdir())
+    free = shutil.disk_usage(place).free
+    ok = free >= _ROOM_BYTES
+    return Finding(
+        name="disk",
+        ok=ok or None,
+        detail=f"{free >> 20} MiB free in {place}",
+        mend="" if ok else "free some space, or set TMPDIR to a place with more",
+    )
+
+
+async def _sandbox() -> Finding:
+    started = time.perf_counter()
+    try:
+        async with Sandbox().open(label="doctor", seed=0) as lease:
+            opened = time.perf_counter() - started
+            python = await lease.agent.exec(["python3", "--version"])
+            certificate = lease.certificate
+    except EnvironmentFault as fault:
+        return Finding(name="sandbox", ok=False, detail=str(fault))
+    user = "root" if os.geteuid() == 0 else "an ordinary user"
+    if not certificate.granted:
+        return Finding(name="sandbox", ok=False, detail=f"no certificate: {certificate.refusal()}")
+    if not python.ok:
+        mend = "sudo apt-get install python3"
+        return Finding(name="sandbox", ok=False, detail="there is no python3 in /usr/bin", mend=mend)
+    detail = f"opened in {opened * 1e3:.0f} ms as {user}, certificate granted, {python.text.strip()} inside"
+    return Finding(name="sandbox", ok=True, detail=detail)

@@ -1,0 +1,137 @@
+"""An open sandbox: the agent's handle and the judge's handle on it."""
+
+from __future__ import annotations
+
+import shlex
+import stat
+from typing import TYPE_CHECKING
+
+from environments.errors import Broken, Closed
+from environments.files_over_exec import FilesOverExec
+from environments.sandbox.identity import acting_as
+from environments.types import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import PurePosixPath
+    from signal import Signals
+
+    from environments.sandbox.procfs import MachineProc
+    from environments.sandbox.rooted import RootedFiles
+    from environments.sandbox.shell import Shell
+    from environments.sandbox.sockets import Dialer
+    from environments.types import ExecResult, FileFact, Grade, Process
+
+__all__ = ["SandboxControl", "SandboxEnvironment"]
+
+
+class SandboxEnvironment(FilesOverExec):
+    """What the agent holds: commands as the machine's user."""
+
+    name = "sandbox"
+
+    def __init__(self, shell: Shell, *, home: PurePosixPath) -> None:
+        self._shell = shell
+        self.home = home
+        self.used = False
+        """Whether a command was ever asked for."""
+
+    async def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        cwd: PurePosixPath | None = None,
+        timeout_s: float = 60.0,
+    ) -> ExecResult:
+        """Run a command to its end; see `Environment.exec`."""
+        self.used = True
+        return await self._shell.run(argv, stdin=stdin, cwd=cwd, timeout_s=timeout_s)
+
+
+class SandboxControl:
+    """What preparation and the judge hold: the machine as the host's kernel shows it."""
+
+    grade: Grade = "host"
+
+    def __init__(
+        self,
+        agent: SandboxEnvironment,
+        *,
+        shell: Shell,
+        files: RootedFiles,
+        proc: MachineProc,
+        dialer: Dialer,
+        owner: tuple[int, int],
+    ) -> None:
+        self._agent = agent
+        self._shell = shell
+        self._files = files
+        self._proc = proc
+        self._dialer = dialer
+        self._owner = owner
+
+    async def plant(self, path: PurePosixPath, data: bytes, *, mode: int = 0o644) -> None:
+        """Write a file owned by the machine's user."""
+        with acting_as(self._owner):
+            self._files.write(path, data, mode=mode)
+
+    async def look(self, path: PurePosixPath, *, limit: int = 16 << 20) -> bytes | None:
+        """Return a regular file's bytes, whatever permission its user left on it."""
+        with acting_as(self._owner):
+            return self._files.read(path, limit=limit)
+
+    async def walk(self, root: PurePosixPath, *, most: int = 10_000) -> list[FileFact]:
+        """Describe a tree."""
+        with acting_as(self._owner):
+            return self._files.walk(root, most=most)
+
+    async def move(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        """Rename inside the machine."""
+        with acting_as(self._owner):
+            self._files.move(source, target)
+
+    async def chmod(self, path: PurePosixPath, mode: int) -> None:
+        """Set permission bits."""
+        with acting_as(self._owner):
+            self._files.chmod(path, stat.S_IMODE(mode))
+
+    async def launch(self, argv: Sequence[str], *, cwd: PurePosixPath, log: PurePosixPath) -> None:
+        """Start a service as the machine's user, under the same fences as everything on it.
+
+        Raises:
+            Closed: the agent has had its hands on the machine.
+            Broken: the service could not be started.
+        """
+        if self._agent.used:
+            raise Closed("services are launched before the agent is let in")
+        with acting_as(self._owner):
+            self._files.make_directories(log.parent)
+        text = f"exec {shlex.join(argv)} </dev/null >>{shlex.quote(str(log))} 2>&1 &"
+        result = await self._shell.run(["bash", "-c", text], stdin=b"", cwd=cwd, timeout_s=10.0)
+        if not result.ok:
+            raise Broken(f"{argv[0]} could not be launched: {result.text.strip()}", by_agent=False)
+
+    async def processes(self) -> list[Process]:
+        """List the machine's processes, its supervisor and runners left out."""
+        return self._proc.processes(without=self._shell.runner_pids)
+
+    async def listeners(self) -> list[Listener]:
+        """List the TCP sockets that accept connections."""
+        sockets = await self._dialer.listening()
+        holders = self._proc.holders() if sockets else {}
+        return [
+            Listener(port=s.port, address=s.address, pids=tuple(holders.get(s.inode, ()))) for s in sockets
+        ]
+
+    async def dial(self, port: int, payload: bytes, *, timeout_s: float = 2.0) -> bytes | None:
+        """Talk to a loopback port of the machine, from outside it."""
+        return await self._dialer.dial(port, payload, timeout_s=timeout_s)
+
+    async def signal(self, process: Process, signal: Signals) -> bool:
+        """Signal exactly this process, from the host."""
+        return self._proc.signal(process.pid, signal, started=process.started)
+
+    async def freeze(self) -> None:
+        """End the runners and the commands they run; what runs in the background goes on."""
+        self._shell.freeze()

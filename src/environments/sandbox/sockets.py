@@ -1,0 +1,121 @@
+"""Connections into a machine's private network, made from the host.
+
+A socket belongs to the network namespace it was made in, for good. So a helper enters the namespace, makes
+sockets there and hands them over; the talking is done here. It starts with the first connection and ends
+with the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from contextlib import suppress
+
+from environments.errors import Broken
+from environments.processes import Child, readable
+from environments.sandbox.diagnosis import FAMILIES, ListeningSocket, parse, request
+
+__all__ = ["Dialer"]
+
+_HELPER = """
+import socket
+channel = socket.socket(fileno=0)
+while kind := channel.recv(1):
+    tcp = kind == b"t"
+    with socket.socket() if tcp else socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as made:
+        socket.send_fds(channel, [b"."], [made.fileno()])
+"""
+_MOST_BYTES = 1 << 20
+
+
+class Dialer:
+    """Dials loopback ports of one machine.
+
+    Args:
+        user_namespace: path of a user namespace that may enter the network namespace.
+        network_namespace: path of the machine's network namespace.
+    """
+
+    def __init__(self, *, user_namespace: str, network_namespace: str) -> None:
+        self._enter = (
+            "nsenter",
+            f"--user={user_namespace}",
+            f"--net={network_namespace}",
+            "--preserve-credentials",
+            "--",
+        )
+        self._child: Child | None = None
+        self._channel: socket.socket | None = None
+        self._turn = asyncio.Lock()
+
+    async def dial(self, port: int, payload: bytes, *, timeout_s: float) -> bytes | None:
+        """Connect, send, and return what comes back up to its end, 1 MiB or the time-out.
+
+        None where nothing accepts the connection.
+
+        Raises:
+            Broken: the machine's network could not be entered.
+        """
+        received = bytearray()
+        connected = False
+        connection = await self._socket(b"t")
+        loop = asyncio.get_running_loop()
+        with connection, suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(timeout_s):
+                await loop.sock_connect(connection, ("127.0.0.1", port))
+                connected = True
+                await loop.sock_sendall(connection, payload)
+                while len(received) < _MOST_BYTES and (chunk := await loop.sock_recv(connection, 1 << 16)):
+                    received += chunk
+        return bytes(received) if connected else None
+
+    async def listening(self) -> list[ListeningSocket]:
+        """Return the TCP sockets of the machine that accept connections.
+
+        Raises:
+            Broken: the machine's network could not be entered.
+        """
+        found: list[ListeningSocket] = []
+        loop = asyncio.get_running_loop()
+        with await self._socket(b"d") as kernel:
+            for family in FAMILIES:
+                await loop.sock_sendall(kernel, request(family))
+                ended = False
+                while not ended:
+                    for answer in parse(await loop.sock_recv(kernel, 1 << 16)):
+                        if answer is None:
+                            ended = True
+                        else:
+                            found.append(answer)
+        return found
+
+    async def _socket(self, kind: bytes) -> socket.socket:
+        async with self._turn:
+            channel = self._channel or self._start()
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(channel, kind)
+            await readable(channel.fileno())
+            _, fds, _, _ = socket.recv_fds(channel, 1, 1)
+            if not fds:
+                raise Broken("the machine's network could not be entered", by_agent=False)
+        made = socket.socket(fileno=fds[0])
+        made.setblocking(False)
+        return made
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._child = Child(
+                [*self._enter, sys.executable, "-I", "-S", "-c", _HELPER], stdin=theirs.fileno()
+            )
+        ours.setblocking(False)
+        self._channel = ours
+        return ours
+
+    def close(self) -> None:
+        """End the helper."""
+        if self._channel is not None:
+            self._channel.close()
+        if self._child is not None:
+            self._child.close()

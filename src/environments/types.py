@@ -1,0 +1,165 @@
+"""Values that pass between a machine and whoever holds one of its handles.
+
+All are frozen. Paths inside a machine are `PurePosixPath`, paths on the host are `Path`, so the two
+cannot be mixed up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+    from environments.protocols import Control, Environment
+
+__all__ = [
+    "Certificate",
+    "ExecResult",
+    "FileFact",
+    "FileId",
+    "Grade",
+    "Lease",
+    "Limits",
+    "Listener",
+    "Probe",
+    "Process",
+]
+
+Grade = Literal["hypervisor", "host", "root_shell", "same_user"]
+"""How far out of the agent's reach a control handle is, strongest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecResult:
+    """What a command did. A failed command is a value, never an exception."""
+
+    status: int
+    """Exit status; 128 + signal where a signal ended the command."""
+    stdout: bytes = b""
+    stderr: bytes = b""
+    timed_out: bool = False
+    """The command was ended, with its process group, at its time limit; the output so far is kept."""
+    dropped: int = 0
+    """Bytes of output cut from the middle because the machine's output limit was reached."""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """The command ended by itself with status 0."""
+        return self.status == 0 and not self.timed_out
+
+    @property
+    def text(self) -> str:
+        """Standard output, then standard error, decoded leniently."""
+        return (self.stdout + self.stderr).decode(errors="replace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Resource fences of one machine. How each is enforced stands in the certificate."""
+
+    memory_bytes: int = 1 << 30
+    processes: int = 256
+    disk_bytes: int = 256 << 20
+    """Everything the agent writes, on all writable file systems together."""
+    output_bytes: int = 64 << 10
+    """Of one command's output kept, for standard output and standard error each."""
+    open_files: int = 1024
+
+
+class FileId(NamedTuple):
+    """What makes two names the same file."""
+
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFact:
+    """One directory entry as the host sees it; a link is described, never followed."""
+
+    path: PurePosixPath
+    kind: Literal["file", "directory", "link", "other"]
+    id: FileId
+    links: int
+    size: int
+    mode: int
+    target: str | None = None
+    """Where a symbolic link points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One process of the machine as the host sees it. `pid` and `started` together identify it."""
+
+    pid: int
+    """As numbered inside the machine."""
+    started: int
+    """Clock ticks after boot: a reused pid has another start."""
+    parent: int
+    state: str
+    """One letter of proc(5): R, S, D, T (stopped), Z (zombie), ..."""
+    argv: tuple[str, ...]
+    cwd: str | None
+    mapped: frozenset[FileId] = field(default_factory=frozenset)
+    """Files mapped into memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """A TCP socket that accepts connections inside the machine."""
+
+    port: int
+    address: str
+    pids: tuple[int, ...]
+    """Every process that holds the socket, as numbered inside the machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One statement about the machine's closure, and what was found when it was tested."""
+
+    name: str
+    declared: str
+    found: str
+
+    @property
+    def ok(self) -> bool:
+        """Declared equals found."""
+        return self.declared == self.found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """The record that a machine was as closed as declared when it was opened."""
+
+    provider: str
+    grade: Grade
+    probes: tuple[Probe, ...]
+    fences: tuple[tuple[str, str], ...] = ()
+    """Resource, and how its limit is enforced: "cgroup v1", "rlimit", "tmpfs size", "not enforced"."""
+    closed: bool = True
+    """Whether the provider claims a machine closed enough for hazardous work at all."""
+
+    @property
+    def granted(self) -> bool:
+        """Every probe found what was declared, and the provider claims closure."""
+        return self.closed and bool(self.probes) and all(p.ok for p in self.probes)
+
+    def refusal(self) -> str:
+        """Why the certificate is not granted, in one line."""
+        if not self.closed:
+            return f"{self.provider} does not claim to contain what runs on it"
+        wrong = [f"{p.name}: declared {p.declared}, found {p.found}" for p in self.probes if not p.ok]
+        return "; ".join(wrong) if wrong else "nothing was probed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """One open machine: the agent's handle, the judge's handle, and the record of its closure."""
+
+    agent: Environment
+    control: Control
+    certificate: Certificate
