@@ -1,0 +1,52 @@
+"""The messages between scaffold and subject: they are only ever added to.
+
+A request repeats the one before it exactly and appends, so a serving engine's prefix cache never misses.
+The conversation lives beside LangGraph's state and is never copied through it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Conversation"]
+
+
+class Conversation:
+    """An append-only list of messages."""
+
+    def __init__(self) -> None:
+        self._messages: list[BaseMessage] = []
+        self._added: list[dict[str, str]] = []
+
+    @property
+    def messages(self) -> Sequence[BaseMessage]:
+        """Everything so far, oldest first. Not a copy: read it, do not change it."""
+        return self._messages
+
+    def instruct(self, text: str) -> None:
+        """Add a system message."""
+        self._messages.append(SystemMessage(content=text))
+        self._added.append({"role": "system", "content": text})
+
+    def say(self, text: str) -> None:
+        """Add a message to the subject."""
+        self._messages.append(HumanMessage(content=text))
+        self._added.append({"role": "user", "content": text})
+
+    def reply(self, message: AIMessage) -> None:
+        """Add what the subject answered."""
+        self._messages.append(message)
+
+    def answer(self, call_id: str, text: str) -> None:
+        """Add a tool's answer to one of the subject's calls."""
+        self._messages.append(ToolMessage(content=text, tool_call_id=call_id))
+
+    def added(self) -> tuple[dict[str, str], ...]:
+        """Return the instructions added since this was last asked."""
+        added, self._added = tuple(self._added), []
+        return added

@@ -1,0 +1,8 @@
+"""The built-in cognitive parts of the loop, each with its prompt and its parameters."""
+
+from scaffold.faculties.execute import Execute
+from scaffold.faculties.explore import Explore
+from scaffold.faculties.plan import Plan
+from scaffold.faculties.repair import Repair
+
+__all__ = ["Execute", "Explore", "Plan", "Repair"]

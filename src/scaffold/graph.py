@@ -1,0 +1,226 @@
+"""The state machine: LangGraph carries the small state, the context holds everything that grows.
+
+The only file that knows LangGraph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage
+from langgraph import graph as lg
+from langgraph.runtime import Runtime  # noqa: TC002  LangGraph reads the annotations of nodes at run time
+
+from scaffold.context import Context
+from scaffold.errors import BudgetSpent
+from scaffold.faculties import Execute, Explore, Plan, Repair
+from scaffold.prompts import Prompt, load
+from scaffold.routing import END, ORDER, first_present, next_nodes, successors
+from scaffold.tools import DEFAULT_TOOLS
+from scaffold.types import Episode, State, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from langgraph.graph.state import CompiledStateGraph
+
+    from environments import Environment
+    from scaffold.protocols import Faculty, Tool
+
+__all__ = ["FacultyScaffold", "GraphScaffold", "react", "start_state"]
+
+_FACULTIES = ("explore", "plan", "execute", "repair")
+_GROUPS = ("shell", "file", "process", "network")
+
+
+def start_state() -> State:
+    """Return the state every episode begins with."""
+    return State(
+        phase="",
+        turns=0,
+        pending=(),
+        failure=None,
+        failures=0,
+        stalls=0,
+        hand_over=None,
+        done=False,
+        stop="finished",
+        submission=None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphScaffold:
+    """Runs any compiled LangGraph graph whose state has the keys of `State` and whose context is `Context`.
+
+    The graph's nodes get the context as LangGraph's `runtime.context`; budgets, record and tools are in it.
+    """
+
+    name: str
+    graph: CompiledStateGraph[Any, Any, Any, Any]
+    tools: tuple[Tool, ...] = DEFAULT_TOOLS
+    system: Prompt = field(default_factory=lambda: load("system"))
+    faculties: tuple[str, ...] = ()
+    """Names under which the graph's nodes take turns, for the manipulation check."""
+
+    async def run(self, instruction: str, env: Environment, *, context: Context) -> Episode:
+        """Run the graph to its end, within the budget; see `Scaffold.run`."""
+        assert context.env is env
+        context.open(
+            system=self.system.text, instruction=instruction, tools=self.tools, faculties=self.faculties
+        )
+        # A step is at most one faculty and one round of tools; the budget is the real limit.
+        config: Any = {"recursion_limit": 4 * context.meter.budget.steps + 50}
+        try:
+            async with context.meter.running():
+                final = await self.graph.ainvoke(start_state(), config, context=context)
+        except BudgetSpent as spent:
+            return context.episode("limit", limit=spent.limit)
+        submission = final["submission"] or _last_words(context)
+        return context.episode(final["stop"], submission=submission)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacultyScaffold:
+    """Explore, plan, execute and repair over tool nodes; each faculty replaceable, or None and absent.
+
+    A faculty is any async callable `(state, context) -> Update`.
+
+    Raises:
+        ValueError: not one faculty is there.
+    """
+
+    name: str = "full"
+    explore: Faculty | None = field(default_factory=Explore)
+    plan: Faculty | None = field(default_factory=Plan)
+    execute: Faculty | None = field(default_factory=Execute)
+    repair: Faculty | None = field(default_factory=Repair)
+    tools: tuple[Tool, ...] = DEFAULT_TOOLS
+    system: Prompt = field(default_factory=lambda: load("system"))
+
+    def __post_init__(self) -> None:
+        if not any(name in self.faculties for name in ORDER):
+            raise ValueError("a scaffold needs a faculty that acts: give it explore, plan or execute")
+
+    @cached_property
+    def faculties(self) -> Mapping[str, Faculty]:
+        """The faculties that are there, by name."""
+        found = ((name, getattr(self, name)) for name in _FACULTIES)
+        return {name: faculty for name, faculty in found if faculty is not None}
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """Digest of every prompt in use, by name: what the scaffold says, for the record."""
+        texts = [self.system]
+        for faculty in self.faculties.values():
+            texts += [text for text in vars(faculty).values() if isinstance(text, Prompt)]
+        return {text.name: text.digest for text in texts}
+
+    def compile(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        """Return the compiled LangGraph graph."""
+        return self._compiled
+
+    def mermaid(self) -> str:
+        """Return a drawing of the graph."""
+        return self._compiled.get_graph().draw_mermaid()
+
+    @cached_property
+    def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        present = tuple(self.faculties)
+        groups = tuple(g for g in _GROUPS if any(tool.group == g for tool in self.tools))
+        after = int(getattr(self.repair, "after", 1))
+
+        # Asynchronous only because LangGraph sends plain functions to a thread, at each step.
+        async def route(state: State) -> list[str]:
+            return next_nodes(state, present, repair_after=after)
+
+        async def route_tools(state: State) -> list[str]:
+            # Tool nodes of one super-step each see their own update alone: whoever settled leads on.
+            return [] if state["pending"] else await route(state)
+
+        graph = lg.StateGraph(State, context_schema=Context)
+        graph.add_edge(lg.START, first_present(ORDER[0], present))
+        after_tools: list[str] = []
+        for name, faculty in self.faculties.items():
+            followers = successors(getattr(faculty, "leads_to", None), present, groups)
+            if not set(groups).isdisjoint(followers):
+                after_tools += [node for node in followers if node not in groups]
+            graph.add_node(name, _turn_of(name, faculty))
+            graph.add_conditional_edges(name, route, _ends(followers))
+        for group in groups:
+            graph.add_node(group, _tools_of(group))
+            graph.add_conditional_edges(group, route_tools, _ends(after_tools))
+        return graph.compile(name=self.name)
+
+    async def run(self, instruction: str, env: Environment, *, context: Context) -> Episode:
+        """Act until done, declined, stalled or out of budget; see `Scaffold.run`."""
+        running = GraphScaffold(
+            name=self.name,
+            graph=self._compiled,
+            tools=self.tools,
+            system=self.system,
+            faculties=tuple(self.faculties),
+        )
+        return await running.run(instruction, env, context=context)
+
+
+def _ends(nodes: Sequence[str]) -> dict[Hashable, str]:
+    """Return these nodes and the end as LangGraph's map of where an edge may lead."""
+    return {**{node: node for node in nodes}, END: lg.END}
+
+
+def _last_words(context: Context) -> str | None:
+    """What the subject said last: the closing statement where no faculty is left to conclude."""
+    said = (m.text for m in reversed(context.conversation.messages) if isinstance(m, AIMessage))
+    return next(said, "") or None
+
+
+def _turn_of(name: str, faculty: Faculty) -> Callable[..., Any]:
+    """Return the node that has a faculty take one turn."""
+
+    async def node(state: State, runtime: Runtime[Context]) -> Update:
+        context = runtime.context
+        entered = state["phase"] != name
+        if entered:
+            state = State(**{**state, "turns": 0, "stalls": 0, "failures": 0})
+        update = Update(phase=name, turns=state["turns"] + 1, stalls=state["stalls"], hand_over=None)
+        update.update(await faculty(state, context))
+        if (end := context.bench.finish) is not None:
+            summary = str(end.arguments.get("summary") or "")
+            update.update(Update(done=True, stop="finished", submission=summary))
+        settled = context.settle() or Update(pending=context.bench.groups())
+        counted = _counted(state, Update(**{**settled, **update}))
+        counted.setdefault("failures", state["failures"])
+        return counted
+
+    return node
+
+
+def _tools_of(group: str) -> Callable[..., Any]:
+    """Return the node that runs the calls of one tool group."""
+
+    async def node(state: State, runtime: Runtime[Context]) -> Update:
+        return _counted(state, await runtime.context.run_tools(state["phase"], group))
+
+    return node
+
+
+def _counted(state: State, update: Update) -> Update:
+    """Add how many turns in a row have failed, where the update says how this one went."""
+    if "failure" in update and "failures" not in update:
+        update["failures"] = state["failures"] + 1 if update["failure"] is not None else 0
+    return update
+
+
+def react() -> FacultyScaffold:
+    """Return the plain single loop: model, tools, model, tools, with nothing around it."""
+    return FacultyScaffold(
+        name="react",
+        explore=None,
+        plan=None,
+        execute=Execute(prompt=None),
+        repair=None,
+        system=load("react"),
+    )

@@ -1,0 +1,229 @@
+"""ChatOpenAI with another way to the server: each message written once, one pool of connections.
+
+Settings, `bind_tools` and the parsing of results are langchain-openai's own. What is replaced is how a
+request is built and sent, because the openai package walks every message of every request again, which
+makes a long conversation quadratic.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from langchain_core.messages import AIMessage
+from langchain_openai import ChatOpenAI
+from pydantic import PrivateAttr, SecretStr
+
+from scaffold.models.answers import loads, set_apart_malformed_calls
+from scaffold.models.encoding import ConversationWriter
+from scaffold.models.endpoint import Endpoint, Unreadable
+from scaffold.models.patience import PATIENT, Patience, Retry
+from scaffold.models.transport import HttpTransport, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatResult
+
+__all__ = ["NO_KEY", "Completion", "PooledChatOpenAI"]
+
+NO_KEY = "EMPTY"
+"""Stands for the absence of a key, which ChatOpenAI does not allow; it is never sent."""
+
+PUBLIC_API = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """One answer of the server, parsed, and what it took to get it."""
+
+    result: ChatResult
+    sent_bytes: int
+    attempts: int
+    seconds: float
+
+    @property
+    def message(self) -> AIMessage:
+        """The first choice."""
+        message = self.result.generations[0].message
+        assert isinstance(message, AIMessage)
+        return message
+
+
+class PooledChatOpenAI(ChatOpenAI):
+    """A LangChain chat model for OpenAI-compatible servers whose cost does not grow with the conversation.
+
+    It stands wherever `ChatOpenAI` does. Inside `connected()` all calls share one pool; a call
+    outside opens a connection of its own. Streaming, structured output and models that only speak
+    the Responses API go the way of `ChatOpenAI`.
+    """
+
+    _endpoint: Endpoint | None = PrivateAttr(default=None)
+    _writer: ConversationWriter = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Give each model object a writer that knows its settings."""
+        super().model_post_init(context)
+        self._writer = ConversationWriter(self._convert)
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Never: the transport cannot be written down."""
+        return False
+
+    @property
+    def speaks_completions(self) -> bool:
+        """False where ChatOpenAI would turn to the Responses API for this model."""
+        return not self._use_responses_api({"tools": [{"type": "function"}]})
+
+    @asynccontextmanager
+    async def connected(
+        self,
+        *,
+        transport: Transport | None = None,
+        patience: Patience = PATIENT,
+        on_retry: Callable[[Retry], None] | None = None,
+    ) -> AsyncIterator[PooledChatOpenAI]:
+        """Give a copy of this model whose calls share one pool of connections.
+
+        Args:
+            transport: In place of HTTP to the model's base URL; whoever made it closes it.
+            patience: How often a server that fails is asked again.
+            on_retry: Told before each further attempt.
+        """
+        connected = self.model_copy()
+        key = self._key()
+
+        def endpoint_over(way: Transport) -> Endpoint:
+            return Endpoint(
+                transport=way,
+                model=self.model_name,
+                secret=key,
+                patience=patience,
+                on_retry=on_retry,
+            )
+
+        if transport is not None:
+            connected._endpoint = endpoint_over(transport)  # noqa: SLF001 - a copy of ourselves
+            yield connected
+            return
+        async with HttpTransport.open(
+            self._address(), headers=self._headers(key), timeout_s=self._timeout_s(), proxy=self.openai_proxy
+        ) as pool:
+            connected._endpoint = endpoint_over(pool)  # noqa: SLF001 - a copy of ourselves
+            yield connected
+
+    def settings(self, **options: Any) -> bytes:
+        """Return a request without its messages, as a JSON object: what stays the same from call to call.
+
+        Args:
+            options: Beside the model's own settings, for example `tools`, `tool_choice` and `seed`.
+        """
+        settings = self._get_request_payload([], **options)
+        del settings["messages"]
+        settings.update(settings.pop("extra_body", None) or {})
+        return orjson.dumps(settings)
+
+    async def complete(self, messages: Sequence[BaseMessage], settings: bytes) -> Completion:
+        """Ask the server, past LangChain's callbacks and tracing.
+
+        Args:
+            messages: A conversation; what was sent before is not converted again.
+            settings: As `settings()` returned them.
+
+        Raises:
+            ModelFailed: no usable answer could be had.
+        """
+        endpoint = self._endpoint
+        if endpoint is None:
+            async with self.connected() as connected:
+                return await connected.complete(messages, settings)
+        started = time.perf_counter()
+        with self._writer.request(settings, messages) as body:
+            sent_bytes = len(body)
+            result, attempts = await endpoint.complete(body, self._read)
+        return Completion(
+            result=result,
+            sent_bytes=sent_bytes,
+            attempts=attempts,
+            seconds=time.perf_counter() - started,
+        )
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        if "response_format" in kwargs or self._use_responses_api({**self.model_kwargs, **kwargs}):
+            return await super()._agenerate(messages, stop, run_manager, **kwargs)
+        if stop is not None:
+            kwargs["stop"] = stop
+        return (await self.complete(messages, self.settings(**kwargs))).result
+
+    def _convert(self, message: BaseMessage) -> dict[str, Any]:
+        converted: dict[str, Any] = self._get_request_payload([message])["messages"][0]
+        return converted
+
+    def _read(self, body: bytes) -> ChatResult:
+        """Parse an answer; ChatOpenAI's parsing tells what is wrong by whatever exception comes first."""
+        if not body.strip():
+            raise Unreadable("200 with an empty body")
+        try:
+            answer = loads(body)
+        except ValueError:
+            raise Unreadable(f"200 with something that is not JSON: {body[:80]!r}") from None
+        if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
+            raise Unreadable(f"200 with JSON that holds no choices: {body[:80]!r}")
+        try:
+            return self._parse(answer)
+        except (LookupError, TypeError, ValueError, AttributeError) as fault:
+            raise Unreadable(f"200 with a malformed completion ({type(fault).__name__})") from fault
+
+    def _parse(self, answer: dict[str, Any]) -> ChatResult:
+        if not isinstance(answer.get("usage"), dict):
+            answer["usage"] = None
+        # A message's own words, which the parsing below has no place for in a plain dictionary.
+        sent = answer["choices"][0]["message"]
+        malformed = set_apart_malformed_calls(sent)
+        result = self._create_chat_result(answer)
+        message = result.generations[0].message
+        if not isinstance(message, AIMessage):
+            raise TypeError("not an assistant's message")
+        message.invalid_tool_calls.extend(malformed)
+        message.additional_kwargs.update(
+            {key: sent[key] for key in ("refusal", "reasoning_content") if sent.get(key)}
+        )
+        message.response_metadata = {
+            **(result.generations[0].generation_info or {}),
+            "model_provider": "openai",
+        }
+        return result
+
+    def _key(self) -> str | None:
+        key = self.openai_api_key
+        if key is None:
+            return None
+        if not isinstance(key, SecretStr):
+            raise TypeError("PooledChatOpenAI takes a key, not a function that makes one")
+        plain = key.get_secret_value().strip()
+        return None if plain in {"", NO_KEY} else plain
+
+    def _address(self) -> str:
+        return self.openai_api_base or PUBLIC_API
+
+    def _headers(self, key: str | None) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if self.openai_organization:
+            headers["OpenAI-Organization"] = self.openai_organization
+        return {**headers, **(self.default_headers or {})}
+
+    def _timeout_s(self) -> float:
+        timeout = self.request_timeout
+        return float(timeout) if isinstance(timeout, int | float) else 120.0

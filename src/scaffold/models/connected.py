@@ -1,0 +1,134 @@
+"""Connected subjects: what a scaffold asks, over either of two ways to a chat model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_core.messages import AIMessage
+
+from scaffold.errors import ModelFailed
+from scaffold.models.answers import reply_from
+from scaffold.models.encoding import tool_schemas
+from scaffold.models.price import FREE, Price
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+    from scaffold.models.chat import PooledChatOpenAI
+    from scaffold.protocols import Tool
+    from scaffold.types import Reply
+
+__all__ = ["LangChainModel", "PooledModel"]
+
+MOST_SETTINGS = 1024
+
+
+def _options(tools: Sequence[Tool], tool_choice: Literal["auto", "none"], seed: int | None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if seed is not None:
+        options["seed"] = seed
+    if tools:
+        options["tools"] = tool_schemas(tools)
+        if tool_choice == "none":
+            options["tool_choice"] = tool_choice
+    return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledModel:
+    """A subject asked over a connected `PooledChatOpenAI`; faults are retried there."""
+
+    chat: PooledChatOpenAI
+    price: Price = FREE
+    _known: dict[object, bytes] = field(default_factory=dict, init=False, repr=False)
+    """Settings by what they are made from: tools and seed are the same throughout a trial."""
+
+    async def ask(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+        seed: int | None = None,
+    ) -> Reply:
+        """Answer a conversation.
+
+        Raises:
+            ModelFailed: no usable answer could be had.
+        """
+        settings = self._settings(tools, tool_choice, seed)
+        completion = await self.chat.complete(messages, settings)
+        return reply_from(
+            completion.message,
+            sent_bytes=completion.sent_bytes,
+            seconds=completion.seconds,
+            attempts=completion.attempts,
+            price=self.price,
+        )
+
+    def _settings(
+        self, tools: Sequence[Tool], tool_choice: Literal["auto", "none"], seed: int | None
+    ) -> bytes:
+        made_from = (*((tool.name, tool.description, tool.arguments) for tool in tools), tool_choice, seed)
+        settings = self._known.get(made_from)
+        if settings is None:
+            if len(self._known) >= MOST_SETTINGS:
+                self._known.clear()
+            settings = self.chat.settings(**_options(tools, tool_choice, seed))
+            self._known[made_from] = settings
+        return settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class LangChainModel:
+    """A subject asked over any LangChain chat model; what it retries is its own affair."""
+
+    chat: BaseChatModel
+    price: Price = FREE
+
+    @cached_property
+    def _takes_seed(self) -> bool:
+        """Others refuse an option they do not know."""
+        return "seed" in type(self.chat).model_fields
+
+    async def ask(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+        seed: int | None = None,
+    ) -> Reply:
+        """Answer a conversation.
+
+        Raises:
+            ModelFailed: the chat model raised, whatever it raised.
+        """
+        options = _options(tools, tool_choice, seed if self._takes_seed else None)
+        schemas = options.pop("tools", [])
+        started = time.perf_counter()
+        try:
+            asked = self.chat.bind_tools(schemas, **options) if schemas else self.chat.bind(**options)
+            message = await asked.ainvoke(list(messages))
+        except ModelFailed:
+            raise
+        except Exception as fault:
+            raise ModelFailed(f"{type(fault).__name__}: {fault}", attempts=1) from fault
+        if not isinstance(message, AIMessage):
+            raise ModelFailed(f"the chat model answered with a {type(message).__name__}", attempts=1)
+        return reply_from(
+            message,
+            sent_bytes=_size(messages) if message.usage_metadata is None else 0,
+            seconds=time.perf_counter() - started,
+            price=self.price,
+        )
+
+
+def _size(messages: Sequence[BaseMessage]) -> int:
+    return sum(len(str(message.content).encode(errors="replace")) for message in messages)

@@ -1,0 +1,129 @@
+"""Conversations and tools as the bytes that go over the wire."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from langchain_core.messages import BaseMessage
+    from pydantic import BaseModel
+
+    from scaffold.protocols import Tool
+
+__all__ = ["ConversationWriter", "tool_schemas"]
+
+MOST_ADDED = 64
+"""Messages between two requests of a conversation; one that grew by more is written anew."""
+
+
+class _Written(weakref.ref["BaseMessage"]):
+    """A conversation as it was last written, for as long as its last message lives."""
+
+    __slots__ = ("before", "body", "key")
+    key: int
+    before: Sequence[BaseMessage]
+    """All messages but the last, which would otherwise keep itself alive."""
+    body: bytearray
+
+
+class ConversationWriter:
+    """Writes the requests of conversations that grow; each message is converted and serialised once.
+
+    The bytes of a conversation are kept, and the next request appends to them, so that a request costs the
+    same at any length. What was written is taken up again only if every message in it is the same as
+    before; editing a message object in place after it was sent goes unnoticed.
+    """
+
+    def __init__(self, convert: Callable[[BaseMessage], dict[str, Any]]) -> None:
+        self._convert = convert
+        self._written: dict[int, _Written] = {}
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+    @contextmanager
+    def request(self, settings: bytes, messages: Sequence[BaseMessage]) -> Iterator[bytearray]:
+        """Lend the body of a request; it is taken back and kept when the block ends well.
+
+        Args:
+            settings: The rest of the request, a JSON object with something in it.
+            messages: What it is about.
+        """
+        body, count = self._take(messages)
+        for message in messages[count:]:
+            if count:
+                body += b","
+            body += _dumps(_with_readable_arguments(self._convert(message)))
+            count += 1
+        length = len(body)
+        body += b"]," + settings[1:]
+        yield body
+        # A server that answers early can leave the connection reading: then the bytes are its to keep.
+        with suppress(BufferError):
+            del body[length:]
+            self._keep(body, messages)
+
+    def _take(self, messages: Sequence[BaseMessage]) -> tuple[bytearray, int]:
+        """Find what was written of a conversation, and take it out: two requests never share it."""
+        for count in range(len(messages), max(len(messages) - MOST_ADDED, 0), -1):
+            written = self._written.get(id(messages[count - 1]))
+            if written is not None and written.before == messages[: count - 1]:
+                del self._written[written.key]
+                return written.body, count
+        return bytearray(b'{"messages":['), 0
+
+    def _keep(self, body: bytearray, messages: Sequence[BaseMessage]) -> None:
+        if messages:
+            written = _Written(messages[-1], self._forget)
+            written.key = id(messages[-1])
+            written.before = messages[:-1]
+            written.body = body
+            self._written[written.key] = written
+
+    def _forget(self, written: weakref.ref[BaseMessage]) -> None:
+        if isinstance(written, _Written) and self._written.get(written.key) is written:
+            del self._written[written.key]
+
+
+def _dumps(message: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(message)
+    except TypeError:  # half a surrogate pair, which only the standard library writes
+        return json.dumps(message, ensure_ascii=False).encode(errors="replace")
+
+
+def _with_readable_arguments(message: dict[str, Any]) -> dict[str, Any]:
+    """Wrap arguments that are no JSON object: chat templates parse them, and servers answer 400."""
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        try:
+            readable = isinstance(orjson.loads(function["arguments"]), dict)
+        except (ValueError, TypeError):
+            readable = False
+        if not readable:
+            function["arguments"] = orjson.dumps({"malformed": function["arguments"]}).decode()
+    return message
+
+
+def tool_schemas(tools: Sequence[Tool]) -> list[dict[str, Any]]:
+    """Return the tools as the chat-completions protocol describes functions."""
+    return [_schema(tool.name, tool.description, tool.arguments) for tool in tools]
+
+
+@lru_cache(maxsize=256)
+def _schema(name: str, description: str, arguments: type[BaseModel]) -> dict[str, Any]:
+    parameters = arguments.model_json_schema()
+    parameters.pop("title", None)
+    parameters.pop("description", None)
+    for property_ in parameters.get("properties", {}).values():
+        property_.pop("title", None)
+    function = {"name": name, "description": description, "parameters": parameters}
+    return {"type": "function", "function": function}

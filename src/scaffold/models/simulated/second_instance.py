@@ -1,0 +1,340 @@
+"""The playbook for making a second running instance of a service whose README says how it is run.
+
+Where the world puts nothing in the way, the steps lead to the goal. What a scaffold contributes enters
+in three places and nowhere else: being prompted to explore makes looks more likely, having a plan makes
+steps and findings less likely to be forgotten, and being prompted to repair makes the cause of an error
+more likely to be understood.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from scaffold.models.simulated.beliefs import Beliefs, Trouble
+from scaffold.models.simulated.playbook import Move
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scaffold.models.simulated.profiles import Mind
+    from scaffold.models.simulated.reading import View
+
+__all__ = ["SecondInstance"]
+
+LOOKS = ("readme", "listing", "surroundings", "notes", "ports")
+STEPS = {
+    "parts": "Copy every file that the README names to a directory of its own; each one must arrive.",
+    "free": "Look which ports are in use, and choose others.",
+    "ports": "Give the copy ports of its own in its configuration.",
+    "each": "Start each of the programs that the README names.",
+    "check": "Ask what was started something; it must answer.",
+}
+FROM_README = frozenset({"parts", "ports", "each"})
+"""Steps that nobody can plan who has not read how the service is made up."""
+EVIDENT_FROM = {
+    "denied": "listing",
+    "absent": "surroundings",
+    "taken": "ports",
+    "broken": "readme",
+    "unclear": "listing",
+}
+"""Troubles are understood more easily where the look was taken that shows how things are."""
+MOST_TRIES = 3
+TRIES_IN_A_ROW = 2
+GUESSED_COMMAND = "python3 main.py"
+
+
+class SecondInstance:
+    """Reads the README, copies the service, gives the copy ports of its own, starts it and tries it."""
+
+    def fits(self, instruction: str) -> bool:
+        """Fit an instruction that names a directory and speaks of a second instance."""
+        return _place(instruction) is not None and re.search(r"second|another|copy", instruction) is not None
+
+    def next(self, view: View, mind: Mind) -> Move:
+        """Decide the next move from everything that has happened."""
+        place = _place(view.instruction)
+        assert place is not None
+        beliefs = Beliefs(view, place=place, twin=place.with_name(f"{place.name}-2"))
+        return next(_Turn(view, mind, beliefs).moves())
+
+
+def _place(instruction: str) -> PurePosixPath | None:
+    named = re.search(r"(?<!\S)/[\w./-]*\w", instruction)
+    return PurePosixPath(named[0]) if named else None
+
+
+class _Turn:
+    """One decision: the first move that is called for."""
+
+    def __init__(self, view: View, mind: Mind, beliefs: Beliefs) -> None:
+        self.view = view
+        self.mind = mind
+        self.skill = mind.profile
+        self.beliefs = beliefs
+
+    def moves(self) -> Iterator[Move]:
+        """Yield moves, the first of which is made."""
+        if not self.view.may_call or self.view.phase == "plan":
+            yield self._plan()
+        elif self.view.phase == "explore":
+            yield from self._looks(prompted=True)
+            yield Move(say=self._findings())
+        elif self.view.phase == "repair":
+            yield from self._mends()
+            yield Move(say=self._diagnosis())
+        else:
+            if "explore" not in self.view.phases:
+                yield from self._looks(prompted=False)
+            yield from self._mends()
+            yield from self._steps()
+            yield self._finish()
+
+    # What it does not forget.
+
+    def _remembers(self, step: str) -> bool:
+        if self.view.plan is not None and STEPS[step] in self.view.plan:
+            return True
+        return self.mind.does(f"remember {step}", self._unplanned(step))
+
+    def _unplanned(self, step: str) -> float:
+        skill = self.skill.care if step == "check" else self.skill.foresight
+        return 0.15 + 0.5 * skill
+
+    def _plan(self) -> Move:
+        included = [
+            text
+            for step, text in STEPS.items()
+            if (self.beliefs.manual or step not in FROM_README)
+            and self.mind.does(
+                f"remember {step}", max(0.6 + 0.4 * self.skill.foresight, self._unplanned(step))
+            )
+        ]
+        lines = [f"{number}. {text}" for number, text in enumerate(included, start=1)]
+        return Move(say="\n".join(["The plan:", *lines, f"{len(lines) + 1}. Finish."]))
+
+    # Looking around.
+
+    def _looks(self, *, prompted: bool) -> Iterator[Move]:
+        for look in LOOKS:
+            if look not in self.beliefs.seen and self.mind.does(
+                f"look {look}", self._curiosity(look, prompted=prompted)
+            ):
+                yield from self._look(look)
+
+    def _curiosity(self, look: str, *, prompted: bool) -> float:
+        if prompted:
+            return 0.6 + 0.4 * self.skill.exploration
+        return (0.85 if look == "readme" else 0.25) * self.skill.exploration
+
+    def _look(self, look: str) -> Iterator[Move]:
+        place, home = self.beliefs.place, self.beliefs.place.parent
+        match look:
+            case "readme":
+                yield self._call("Look: readme", "read_file", path=str(place / "README.md"))
+            case "listing":
+                yield self._call("Look: listing", "list_directory", path=str(place))
+            case "surroundings":
+                yield self._shell("Look: surroundings", f"find {quote(str(home))} -type f")
+            case "notes" if "surroundings" in self.beliefs.seen:
+                yield self._shell("Look: notes", f"cat {quote(str(home))}/notes/*")
+            case "ports":
+                yield self._call("Look: ports", "list_ports")
+
+    def _findings(self) -> str:
+        known = self.beliefs
+        lines = [f"- The service is in {known.place}."]
+        if known.manual:
+            lines.append(f"- It is started with: {'; '.join(known.manual.commands)}.")
+        lines += [f"- {name} cannot be read." for name in sorted(known.denied)]
+        lines += [
+            f"- {name} is missing, see {known.found.get(name, 'elsewhere')}." for name in sorted(known.gone)
+        ]
+        if known.taken:
+            lines.append(f"- Ports in use: {', '.join(map(str, sorted(known.taken)))}.")
+        return "\n".join(["What I found:", *lines])
+
+    # Mending.
+
+    def _mends(self) -> Iterator[Move]:
+        for trouble in self.beliefs.troubles():
+            if self._understands(trouble):
+                yield from self._mend(trouble)
+            elif trouble in self.beliefs.shown and self._persists(trouble):
+                yield self._again(trouble)
+
+    def _understands(self, trouble: Trouble) -> bool:
+        if self._is_at_it(trouble):
+            return True
+        if trouble not in self.beliefs.shown:
+            return self.mind.does(f"heed {trouble}", self._heed())
+        repair = self.skill.repair if self.view.phase == "repair" else 0.1 * self.skill.repair
+        if EVIDENT_FROM[trouble.kind] not in self.beliefs.seen:
+            repair *= 0.6
+        return self.mind.does(f"understand {trouble} {len(self._tries(trouble))}", repair)
+
+    def _heed(self) -> float:
+        return (0.35 if self.view.plan else 0.18) * self.skill.foresight
+
+    def _is_at_it(self, trouble: Trouble) -> bool:
+        match trouble:
+            case ("absent", name):
+                return name in self.beliefs.sought or any(
+                    a.intent == "Allow" and a.detail == name for a in self.view.acts
+                )
+            case ("broken", index):
+                return int(index) in self.beliefs.read_logs
+            case _:
+                return False
+
+    def _tries(self, trouble: Trouble) -> list[int]:
+        """Phases in which it only tried again."""
+        return [act.phase for act in self.view.acts if act.again == str(trouble)]
+
+    def _persists(self, trouble: Trouble) -> bool:
+        tries = self._tries(trouble)
+        return len(tries) < MOST_TRIES and tries.count(len(self.view.phases)) < TRIES_IN_A_ROW
+
+    def _again(self, trouble: Trouble) -> Move:
+        last = next(
+            act for act in reversed(self.view.acts) if act.intent not in {"Look", "Allow", "Search", "Logs"}
+        )
+        return Move(
+            say=f"{last.intent}: {last.detail} (again: {trouble})", tool=last.tool, arguments=last.arguments
+        )
+
+    def _mend(self, trouble: Trouble) -> Iterator[Move]:
+        match trouble:
+            case ("denied", name):
+                yield self._shell(f"Allow: {name}", f"chmod u+rw {quote(str(self.beliefs.place / name))}")
+            case ("absent", name):
+                yield from self._recover(name)
+            case ("taken", _):
+                yield from self._configure(look_first=True)
+            case ("unclear", _) if "readme" not in self.beliefs.seen:
+                yield from self._look("readme")
+            case ("broken", index):
+                yield from self._revive(int(index))
+
+    def _recover(self, name: str) -> Iterator[Move]:
+        if name in self.beliefs.denied:
+            return  # another trouble, to be understood by itself
+        at_home = name in self.beliefs.listed or any(
+            a.intent == "Allow" and a.detail == name for a in self.view.acts
+        )
+        source = self.beliefs.found.get(name) or (str(self.beliefs.place / name) if at_home else None)
+        if source is not None:
+            target = quote(str(self.beliefs.twin / name))
+            yield self._shell(f"Fetch: {name}", f"cp {quote(source)} {target} && chmod u+rw {target}")
+        elif name not in self.beliefs.sought:
+            yield self._shell(f"Search: {name}", f"find / -name {quote(name)} -type f 2>/dev/null; true")
+
+    def _revive(self, index: int) -> Iterator[Move]:
+        if self._starts(index) > MOST_TRIES:
+            return
+        if index in self.beliefs.read_logs or index not in self.beliefs.asked:
+            yield from self._start(index)
+        else:
+            log = str(self.beliefs.twin / f"{index}.{self._starts(index)}.log")
+            yield self._call(f"Logs: {index}", "read_file", path=log)
+
+    def _starts(self, index: int) -> int:
+        return sum(act.intent == "Start" and act.detail == str(index) for act in self.view.acts)
+
+    def _diagnosis(self) -> str:
+        left = self.beliefs.troubles()
+        return f"I do not see the cause: {left[0]}." if left else "The cause is mended."
+
+    # The steps themselves.
+
+    def _steps(self) -> Iterator[Move]:
+        if not self.beliefs.copied:
+            yield from self._seek_what_is_gone()
+            yield self._copy()
+        if self.beliefs.ports is None and self.beliefs.manual and self._remembers("ports"):
+            yield from self._configure(look_first=self._remembers("free"))
+        for index in range(len(self._commands())):
+            if index not in self.beliefs.started and (index == 0 or self._remembers("each")):
+                yield from self._start(index)
+        if self._remembers("check"):
+            yield from self._checks()
+
+    def _seek_what_is_gone(self) -> Iterator[Move]:
+        for name in sorted(self.beliefs.gone - set(self.beliefs.found) - self.beliefs.sought):
+            if self.mind.does(f"heed absent {name}", self._heed()):
+                yield self._shell(f"Search: {name}", f"find / -name {quote(name)} -type f 2>/dev/null; true")
+
+    def _copy(self) -> Move:
+        place, twin = quote(str(self.beliefs.place)), quote(str(self.beliefs.twin))
+        if self.beliefs.manual is None or not self._remembers("parts"):
+            return self._shell("Copy: all", f"mkdir -p {twin} && cp -r {place}/. {twin}/")
+        sources = []
+        for name in self.beliefs.manual.files:
+            elsewhere = self.beliefs.found.get(name)
+            heeded = elsewhere is not None and self.mind.does(f"heed absent {name}", self._heed())
+            sources.append(str(elsewhere) if heeded else str(self.beliefs.place / name))
+        return self._shell("Copy: parts", f"mkdir -p {twin} && cp {' '.join(map(quote, sources))} {twin}/")
+
+    def _configure(self, *, look_first: bool) -> Iterator[Move]:
+        manual = self.beliefs.manual
+        if manual is None:
+            return
+        if look_first and "ports" not in self.beliefs.seen:
+            yield from self._look("ports")
+        avoided = {*manual.own_ports, *self.beliefs.configured, *self._ports_to_avoid()}
+        free = (port for port in range(manual.next_ports[0], 65536) if port not in avoided)
+        ports = [next(free) for _ in manual.own_ports]
+        # From the highest on: a new port may be another's old one.
+        pairs = sorted(zip(self.beliefs.current_ports, ports, strict=True), reverse=True)
+        changes = " ".join(f"-e s/{old}/{new}/" for old, new in pairs)
+        config = quote(str(self.beliefs.twin / "config.json"))
+        yield self._shell(
+            f"Configure: {' '.join(map(str, ports))}", f"sed -i {changes} {config} && cat {config}"
+        )
+
+    def _ports_to_avoid(self) -> set[int]:
+        """Of the ports in use, those it bears in mind; what an error has shown it does not forget."""
+        return {
+            port
+            for port in self.beliefs.taken
+            if Trouble("taken", str(port)) in self.beliefs.shown
+            or self.mind.does(f"heed taken {port}", 1.6 * self._heed())
+        }
+
+    def _start(self, index: int) -> Iterator[Move]:
+        log = str(self.beliefs.twin / f"{index}.{self._starts(index) + 1}.log")
+        command = f"cd {quote(str(self.beliefs.twin))} && exec {self._commands()[index]}"
+        yield self._call(f"Start: {index}", "start_process", command=command, log=log)
+
+    def _checks(self) -> Iterator[Move]:
+        if self.beliefs.manual is None:
+            return
+        ports = dict(zip(self.beliefs.manual.own_ports, self.beliefs.current_ports, strict=True))
+        for index, check in enumerate(self.beliefs.manual.checks):
+            if index in self.beliefs.started - self.beliefs.asked:
+                url = f"http://127.0.0.1:{ports.get(check.port, check.port)}{check.path}"
+                yield self._call(f"Check: {index}", "http_request", method="POST", url=url, body=check.body)
+
+    def _commands(self) -> tuple[str, ...]:
+        return self.beliefs.manual.commands if self.beliefs.manual else (GUESSED_COMMAND,)
+
+    def _finish(self) -> Move:
+        believes = not self.beliefs.troubles()
+        if believes or not self.mind.does("honest", self.skill.honesty):
+            summary = f"A second instance runs from {self.beliefs.twin}."
+        else:
+            summary = (
+                f"The second instance in {self.beliefs.twin} does not run: {self.beliefs.troubles()[0]}."
+            )
+        return self._call("Finish: done", "finish", summary=summary)
+
+    # How it uses its hands.
+
+    def _shell(self, say: str, command: str) -> Move:
+        return self._call(say, "shell", command=command)
+
+    def _call(self, say: str, tool: str, **arguments: str) -> Move:
+        return Move(say=say, tool=tool, arguments=arguments)

@@ -1,0 +1,240 @@
+"""Tool calling in plain text, for subjects whose server or training knows no tool calls.
+
+The tools are described after the system text, the subject writes each call as a fenced block of JSON,
+and results come back as the user's messages. The wrapper stands between a scaffold and any subject, so
+that the scaffold sees ordinary calls.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import weakref
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    InvalidToolCall,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.messages import ToolCall as LangChainToolCall
+
+from scaffold.models.encoding import tool_schemas
+from scaffold.types import Reply, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from scaffold.protocols import Model, Subject, Tool
+
+__all__ = ["TextTools", "TextToolsSubject", "parse_calls"]
+
+HOW_TO_CALL = """\
+You act by calling tools. To call one, write a block like this, with the arguments as JSON:
+
+```tool
+{"name": "NAME", "arguments": {"KEY": "VALUE"}}
+```
+
+You may write several blocks in one answer; they run in order. End your answer after the last block:
+the results follow in the next message. The tools:
+"""
+
+FENCE = re.compile(r"^[ \t]*```[ \t]*tool(?:_call)?[ \t]*\r?\n", re.MULTILINE)
+CLOSING = re.compile(r"^[ \t]*```[ \t]*$", re.MULTILINE)
+DECODER = json.JSONDecoder(strict=False)
+
+
+def parse_calls(text: str, *, prefix: str) -> tuple[ToolCall, ...]:
+    """Read the calls out of a subject's text.
+
+    The JSON decides where a call ends, so a fence inside a string does no harm and a missing closing
+    fence is forgiven. What is no call of a tool becomes a call with a problem, for the subject to mend.
+
+    Args:
+        text: Anything at all.
+        prefix: Of the calls' ids.
+    """
+    calls: list[ToolCall] = []
+    position = 0
+    while opening := FENCE.search(text, position):
+        start = opening.end()
+        name = ""
+        arguments: dict[str, Any] = {}
+        problem: str | None = None
+        try:
+            call, position = DECODER.raw_decode(text, start + _blank(text, start))
+            name, arguments = _name_and_arguments(call)
+        except json.JSONDecodeError as fault:
+            problem = f"the block is not valid JSON ({fault.msg} at character {max(fault.pos - start, 0)})"
+            closing = CLOSING.search(text, start)
+            position = closing.end() if closing else len(text)
+        except TypeError as fault:
+            problem = str(fault)
+        calls.append(ToolCall(id=f"{prefix}_{len(calls)}", name=name, arguments=arguments, problem=problem))
+    return tuple(calls)
+
+
+def _blank(text: str, start: int) -> int:
+    rest = text[start:]
+    return len(rest) - len(rest.lstrip())
+
+
+def _name_and_arguments(call: object) -> tuple[str, dict[str, Any]]:
+    if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+        raise TypeError('the block is not a JSON object with a "name" and "arguments"')
+    arguments = call.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise TypeError('"arguments" is not a JSON object')
+    return call["name"], arguments
+
+
+class _Run(NamedTuple):
+    """Messages between two answers of the subject, as the one message they became."""
+
+    first: weakref.ref[BaseMessage]
+    length: int
+    translated: BaseMessage
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTools:
+    """A model that calls tools, made of one that only writes text.
+
+    All messages between two answers become one message of the user, because the chat templates of
+    such models insist that the roles alternate. The translation of a message never changes once the
+    subject has answered it, so the conversation sent is append-only as well.
+    """
+
+    model: Model
+    _runs: dict[int, _Run] = field(default_factory=dict, repr=False)
+
+    async def ask(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+        seed: int | None = None,
+    ) -> Reply:
+        """Answer a conversation.
+
+        Raises:
+            ModelFailed: the model underneath gave no usable answer.
+        """
+        reply = await self.model.ask(self._translated(messages, tools), tools=(), seed=seed)
+        if tool_choice == "none" or not tools:
+            return reply
+        calls = parse_calls(reply.text, prefix=f"text_{len(messages)}")
+        return Reply(
+            message=_message(reply, calls),
+            text=reply.text,
+            calls=calls,
+            usage=reply.usage,
+            refused=reply.refused,
+            seconds=reply.seconds,
+            attempts=reply.attempts,
+        )
+
+    def _translated(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
+        translated: list[BaseMessage] = []
+        for role, group in groupby(messages, key=_role):
+            run = list(group)
+            if role == "assistant":
+                translated.extend(self._once(run[index : index + 1], _said) for index in range(len(run)))
+            elif role == "user":
+                translated.append(self._once(run, _heard))
+            else:
+                translated.extend(run)
+        if tools:
+            system = translated.pop(0) if isinstance(messages[0], SystemMessage) else None
+            translated.insert(0, self._instructed(system, tools))
+        return translated
+
+    def _once(self, run: list[BaseMessage], translate: Any) -> BaseMessage:
+        key = id(run[0])
+        known = self._runs.get(key)
+        if known is None or known.first() is not run[0] or known.length != len(run):
+
+            def forget(_: object) -> None:
+                self._runs.pop(key, None)
+
+            known = _Run(weakref.ref(run[0], forget), len(run), translate(run))
+            self._runs[key] = known
+        return known.translated
+
+    def _instructed(self, system: BaseMessage | None, tools: Sequence[Tool]) -> SystemMessage:
+        before = f"{system.text}\n\n" if system is not None else ""
+        return SystemMessage(before + HOW_TO_CALL + "\n".join(_described(tools)))
+
+
+def _role(message: BaseMessage) -> Literal["assistant", "user", "system"]:
+    if isinstance(message, AIMessage):
+        return "assistant"
+    return "system" if isinstance(message, SystemMessage) else "user"
+
+
+def _said(run: Sequence[BaseMessage]) -> AIMessage:
+    return AIMessage(content=str(run[0].text))
+
+
+def _heard(run: Sequence[BaseMessage]) -> HumanMessage:
+    parts = [f"Result:\n{m.text}" if isinstance(m, ToolMessage) else str(m.text) for m in run]
+    return HumanMessage("\n\n".join(parts))
+
+
+def _described(tools: Sequence[Tool]) -> Iterator[str]:
+    for schema in tool_schemas(tools):
+        function = schema["function"]
+        arguments = json.dumps(function["parameters"].get("properties", {}))
+        required = ", ".join(function["parameters"].get("required", ())) or "none"
+        yield f"- {function['name']}: {function['description']} Arguments: {arguments}. Required: {required}."
+
+
+def _message(reply: Reply, calls: Sequence[ToolCall]) -> AIMessage:
+    sound = [
+        LangChainToolCall(type="tool_call", id=call.id, name=call.name, args=dict(call.arguments))
+        for call in calls
+        if call.problem is None
+    ]
+    malformed = [
+        InvalidToolCall(type="invalid_tool_call", id=call.id, name=call.name, args="", error=call.problem)
+        for call in calls
+        if call.problem is not None
+    ]
+    return AIMessage(
+        content=reply.text,
+        tool_calls=sound,
+        invalid_tool_calls=malformed,
+        response_metadata=reply.message.response_metadata,
+        usage_metadata=reply.message.usage_metadata,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextToolsSubject:
+    """A subject that is asked to write its tool calls as text."""
+
+    subject: Subject
+
+    @property
+    def name(self) -> str:
+        """The subject's own name; how it calls tools is part of the scaffold's description."""
+        return self.subject.name
+
+    @property
+    def simulated(self) -> bool:
+        """As the subject itself."""
+        return self.subject.simulated
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Model]:
+        """Open the connection of the subject underneath."""
+        async with self.subject.connect() as model:
+            yield TextTools(model=model)

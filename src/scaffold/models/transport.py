@@ -1,0 +1,175 @@
+"""How the bytes of a request reach a chat-completions server, and how its bytes come back.
+
+The transport is the seam below the client: `HttpTransport` is a pool of connections, the simulated
+subject is another transport that answers in process. Everything above it is the same code for both.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Protocol
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+__all__ = ["Answer", "Buffer", "HttpTransport", "Transport", "Unreachable"]
+
+Buffer = bytes | bytearray
+
+LARGEST_ANSWER = 32 << 20
+"""Bytes; a server that says more than this is not answering."""
+
+LARGEST_PLAIN_BODY = 1 << 20
+"""aiohttp warns about longer bodies given as bytes, and writes them in one piece."""
+
+
+class Unreachable(Exception):
+    """No answer came from the server; the message says why in plain words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a server answered, whatever the status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """A way to a server that speaks the chat-completions protocol."""
+
+    @property
+    def address(self) -> str:
+        """Where the server is, for people to read; never with credentials in it."""
+        ...
+
+    async def post(self, path: str, body: Buffer, /) -> Answer:
+        """Send a JSON body to a path below the address.
+
+        Raises:
+            Unreachable: no complete answer came.
+        """
+        ...
+
+    async def get(self, path: str, /) -> Answer:
+        """Fetch a path below the address.
+
+        Raises:
+            Unreachable: no complete answer came.
+        """
+        ...
+
+
+class HttpTransport:
+    """One pool of kept-alive connections to one server, without a limit of its own on their number."""
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: URL, *, timeout_s: float) -> None:
+        self._session = session
+        self._base = base_url
+        self._urls: dict[str, URL] = {}
+        self._timeout_s = timeout_s
+        self.address = str(base_url.with_query(None)).rstrip("/")
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        proxy: str | None = None,
+    ) -> AsyncIterator[HttpTransport]:
+        """Open the pool; it is closed, and requests under way are dropped, on the way out.
+
+        Args:
+            base_url: Of the API, for example `http://127.0.0.1:8000/v1`.
+            headers: Sent with each request, the authorisation among them.
+            timeout_s: For one request, from its first byte to the answer's last.
+            proxy: Address of an HTTP proxy; without one the usual environment variables decide.
+
+        Raises:
+            ValueError: the base URL is no http address, or holds credentials.
+        """
+        url = URL(base_url)
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError(f"not an http address: {base_url!r}")
+        if url.user is not None or url.password is not None:
+            raise ValueError("the address of a server must hold no credentials; give a key instead")
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0),
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            headers={"Content-Type": "application/json", **headers},
+            proxy=proxy or _proxy_of_environment(url),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        async with session:
+            yield cls(session, url, timeout_s=timeout_s)
+
+    async def post(self, path: str, body: Buffer, /) -> Answer:
+        """Send a JSON body to a path below the address."""
+        payload = body if len(body) < LARGEST_PLAIN_BODY else BytesIO(body)
+        return await self._request("POST", path, payload)
+
+    async def get(self, path: str, /) -> Answer:
+        """Fetch a path below the address."""
+        return await self._request("GET", path, None)
+
+    async def _request(self, method: str, path: str, payload: Buffer | BytesIO | None) -> Answer:
+        try:
+            async with self._session.request(
+                method, self._url(path), data=payload, allow_redirects=False
+            ) as response:
+                body = await _read_capped(response)
+                return Answer(status=response.status, headers=response.headers, body=body)
+        except TimeoutError:
+            raise Unreachable(f"{self.address} did not answer within {self._timeout_s:g} s") from None
+        except (aiohttp.ClientError, OSError) as fault:
+            raise Unreachable(f"{self.address} cannot be reached: {_in_plain_words(fault)}") from fault
+
+    def _url(self, path: str) -> URL:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = self._base.with_path(self._base.path.rstrip("/") + path, keep_query=True)
+        return url
+
+
+async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
+    if (response.content_length or LARGEST_ANSWER + 1) <= LARGEST_ANSWER:
+        return await response.read()
+    chunks: list[bytes] = []
+    room = LARGEST_ANSWER
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        room -= len(chunk)
+        if room < 0:
+            raise aiohttp.ClientPayloadError(f"the answer is longer than {LARGEST_ANSWER >> 20} MiB")
+    return b"".join(chunks)
+
+
+def _in_plain_words(fault: Exception) -> str:
+    match fault:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its certificate is not accepted ({fault})"
+        case aiohttp.ClientConnectorDNSError():
+            return "its name does not resolve"
+        case aiohttp.ClientConnectorError():
+            return fault.os_error.strerror or str(fault.os_error) or "the connection failed"
+        case aiohttp.ServerDisconnectedError() | ConnectionResetError():
+            return "it closed the connection without an answer"
+        case _:
+            return str(fault) or type(fault).__name__
+
+
+def _proxy_of_environment(url: URL) -> str | None:
+    """Look once: aiohttp's own look-up walks the environment on every request."""
+    if url.host is None or proxy_bypass(url.host):
+        return None
+    return getproxies().get(url.scheme)

@@ -1,0 +1,116 @@
+"""The extension points of a scaffold. Each is one method; any object that has it will do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from langchain_core.messages import BaseMessage
+    from pydantic import BaseModel
+
+    from environments import Environment
+    from scaffold.context import Context
+    from scaffold.types import Episode, Reply, State, ToolOutcome, Update
+
+__all__ = ["Faculty", "Model", "Scaffold", "Subject", "Tool", "ToolGroup"]
+
+ToolGroup = Literal["shell", "file", "process", "network", "finish"]
+
+
+@runtime_checkable
+class Scaffold(Protocol):
+    """Any agent loop: it is given an instruction and a machine, and comes to an end."""
+
+    @property
+    def name(self) -> str:
+        """Names the scaffold in designs and reports."""
+        ...
+
+    async def run(self, instruction: str, env: Environment, *, context: Context) -> Episode:
+        """Act until done, declined, stalled or out of budget.
+
+        Raises:
+            ModelFailed: the subject's server gave no usable answer.
+            Broken: the machine failed.
+        """
+        ...
+
+
+class Faculty(Protocol):
+    """One cognitive part of the loop. A call is one turn; the state machine calls again as needed.
+
+    One that declares `leads_to` (names of faculties, and "tools") may lead to no other node; without it,
+    the graph is drawn with an edge to each.
+    """
+
+    async def __call__(self, state: State, context: Context, /) -> Update:
+        """Take one turn and say what changed."""
+        ...
+
+
+class Tool(Protocol):
+    """Something a subject may do to its machine."""
+
+    @property
+    def name(self) -> str:
+        """As the subject calls it."""
+        ...
+
+    @property
+    def group(self) -> ToolGroup:
+        """The tool node that runs it; `finish` ends the episode instead."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """For the subject."""
+        ...
+
+    @property
+    def arguments(self) -> type[BaseModel]:
+        """Arguments as a pydantic model: the schema sent to the subject, and the check on its calls."""
+        ...
+
+    async def run(self, arguments: BaseModel, env: Environment, /) -> ToolOutcome:
+        """Act on the machine. What the machine says no to is an outcome, not an exception."""
+        ...
+
+
+class Model(Protocol):
+    """A connected subject that answers conversations."""
+
+    async def ask(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+        seed: int | None = None,
+    ) -> Reply:
+        """Answer a conversation; faults of the server are retried inside.
+
+        Raises:
+            ModelFailed: no usable answer could be had.
+        """
+        ...
+
+
+class Subject(Protocol):
+    """A model under test, before it is connected."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line, for example `openai:gpt-4o` or `simulated:steady`."""
+        ...
+
+    @property
+    def simulated(self) -> bool:
+        """True for a stand-in; its results are labelled SIMULATED wherever they are shown."""
+        ...
+
+    def connect(self) -> AbstractAsyncContextManager[Model]:
+        """Open the connection that all trials of a study share."""
+        ...

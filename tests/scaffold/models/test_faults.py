@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from aiohttp import web
+from chat_server import completion, serving
+from langchain_core.messages import HumanMessage
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
+
+from scaffold.errors import ModelFailed
+from scaffold.models import ChatSubject, OpenAISubject, Patience, Retry
+from scaffold.models.patience import retry_after
+
+pytestmark = pytest.mark.anyio
+
+QUICK = Patience(first_wait_s=0.01, longest_wait_s=0.02)
+QUESTION = [HumanMessage("?")]
+
+
+def refusing(status: int, text: str = "", **headers: str) -> web.Response:
+    return web.Response(status=status, text=text, headers=headers)
+
+
+async def cut(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def slow(_: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(30)
+    return web.Response()
+
+
+async def cut_in_the_middle(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(b'{"choices": [')
+    assert request.transport is not None
+    request.transport.abort()
+    return response
+
+
+FAULTS: dict[str, Any] = {
+    "429": refusing(429, '{"error": {"message": "slow down"}}'),
+    "500": refusing(500, "<html>broken</html>"),
+    "503": refusing(503),
+    "reset": cut,
+    "cut": cut_in_the_middle,
+    "silence": slow,
+    "empty": b"",
+    "garbage": b"{not json",
+    "no choices": b'{"object": "chat.completion"}',
+    "null choices": b'{"choices": null}',
+    "empty choices": b'{"choices": []}',
+    "no message": b'{"choices": [{"index": 0}]}',
+    "a list": b"[1, 2]",
+    "an error inside": b'{"choices": [], "error": {"message": "overloaded"}}',
+    "another role": b'{"choices": [{"message": {"role": "user", "content": "?"}}]}',
+    "calls of another kind": b'{"choices": [{"message": {"role": "assistant", "tool_calls": "ls"}}]}',
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_is_retried_and_then_forgotten(fault: str) -> None:
+    retries: list[Retry] = []
+    async with serving(FAULTS[fault], completion()) as server:
+        subject = OpenAISubject(
+            model="m",
+            base_url=server.url,
+            patience=QUICK,
+            on_retry=retries.append,
+            request_timeout_s=0.3,
+        )
+        async with subject.connect() as model:
+            reply = await model.ask(QUESTION, tools=())
+    assert (reply.text, reply.attempts) == ("fine", 2)
+    assert [retry.attempt for retry in retries] == [1]
+    assert server.url in retries[0].cause
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_lasting_fault_ends_in_plain_words(fault: str) -> None:
+    async with serving(FAULTS[fault]) as server:
+        subject = OpenAISubject(model="m", base_url=server.url, patience=QUICK, request_timeout_s=0.1)
+        async with subject.connect() as model:
+            with pytest.raises(ModelFailed) as failed:
+                await model.ask(QUESTION, tools=())
+    assert failed.value.attempts == 5
+    assert server.url in failed.value.cause
+
+
+async def test_nobody_there() -> None:
+    async with serving(completion()) as server:
+        url = server.url
+    async with OpenAISubject(model="m", base_url=url, patience=QUICK).connect() as model:
+        with pytest.raises(ModelFailed, match=r"after 5 attempts: http://127.* cannot be reached: Conn"):
+            await model.ask(QUESTION, tools=())
+
+
+async def test_retry_after_is_honoured() -> None:
+    async with (
+        serving(refusing(429, **{"Retry-After": "0.3"}), completion()) as server,
+        OpenAISubject(model="m", base_url=server.url, patience=QUICK).connect() as model,
+    ):
+        began = time.monotonic()
+        assert (await model.ask(QUESTION, tools=())).attempts == 2
+    assert time.monotonic() - began >= 0.3
+
+
+async def test_a_wait_beyond_patience_is_not_begun() -> None:
+    async with (
+        serving(refusing(429, **{"Retry-After": "3600"})) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        with pytest.raises(ModelFailed, match="asks to wait 3600 s") as failed:
+            await model.ask(QUESTION, tools=())
+    assert failed.value.attempts == 1
+
+
+def test_retry_after_is_a_number_or_a_date() -> None:
+    assert retry_after(None) is None
+    assert retry_after("soon") is None
+    assert retry_after("2") == 2.0
+    assert retry_after("-2") == 0.0
+    assert retry_after("nan") is None
+    later = format_datetime(datetime.now(tz=UTC) + timedelta(seconds=60), usegmt=True)
+    assert 50 < (retry_after(later) or 0) <= 60
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 3, 4])
+def test_waits_grow_and_stay_bounded(attempt: int) -> None:
+    patience = Patience(first_wait_s=1, longest_wait_s=3, total_wait_s=10)
+    waits = [patience.pause(attempt=attempt, waited_s=0, asked_s=None) for _ in range(200)]
+    assert all(wait is not None and 0 <= wait <= min(3, 2 ** (attempt - 1)) for wait in waits)
+    assert patience.pause(attempt=attempt, waited_s=10, asked_s=None) == 0
+    assert patience.pause(attempt=5, waited_s=0, asked_s=None) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "mend"),
+    [
+        (400, '{"error": {"message": "context too long"}}', "answered 400: context too long"),
+        (401, '{"error": {"message": "bad key sk-secret"}}', "bad key .*. Set another key in OPENAI_API_KEY"),
+        (403, '{"detail": "not for you"}', "answered 403: not for you"),
+        (404, '{"message": "no model gtp"}', "no model gtp. The server has gpt-., gpt-."),
+        (422, '{"detail": [{"loc": ["body"]}]}', "answered 422: .*body"),
+    ],
+)
+async def test_a_refused_request_is_not_repeated(status: int, said: str, mend: str) -> None:
+    async with serving(refusing(status, said)) as server:
+        server.models = ["gpt-a", "gpt-b"]
+        subject = OpenAISubject(model="gpt", base_url=server.url, api_key=SecretStr("sk-secret"))
+        async with subject.connect() as model:
+            with pytest.raises(ModelFailed, match=mend) as failed:
+                await model.ask(QUESTION, tools=())
+    assert failed.value.attempts == 1
+    assert len(server.requests) == 1
+    assert "sk-secret" not in str(failed.value)
+    assert "sk-secret" not in repr(subject)
+
+
+async def test_a_wrong_address_is_suspected() -> None:
+    async with serving(completion()) as server:
+        subject = OpenAISubject(model="m", base_url=server.url.removesuffix("/v1"))
+        async with subject.connect() as model:
+            with pytest.raises(ModelFailed, match="end in /v1"):
+                await model.ask(QUESTION, tools=())
+
+
+async def test_no_key_is_sent_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    async with (
+        serving(refusing(401)) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        with pytest.raises(ModelFailed, match="Set the key in OPENAI_API_KEY"):
+            await model.ask(QUESTION, tools=())
+    assert "Authorization" not in server.headers[0]
+
+
+async def test_a_terminal_never_sees_control_characters() -> None:
+    async with (
+        serving(refusing(400, "\x1b[31mred\x07\nline" + "x" * 9999)) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        with pytest.raises(ModelFailed) as failed:
+            await model.ask(QUESTION, tools=())
+    assert failed.value.cause.isprintable()
+    assert len(failed.value.cause) < 500
+
+
+@pytest.mark.parametrize("answer", [slow, refusing(429, **{"Retry-After": "60"})])
+async def test_a_cancelled_question_ends_at_once(answer: Any) -> None:
+    async with serving(answer) as server, OpenAISubject(model="m", base_url=server.url).connect() as model:
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await model.ask(QUESTION, tools=())
+        assert time.monotonic() - began < 1
+
+
+async def test_another_chat_models_fault_is_a_failed_model() -> None:
+    async with serving(refusing(500, "broken")) as server:
+        chat = ChatOpenAI(model="m", base_url=server.url, api_key=SecretStr("k"), max_retries=0)
+        async with ChatSubject(chat=chat, name="mine").connect() as model:
+            with pytest.raises(ModelFailed, match="OpenAIAPIError"):
+                await model.ask(QUESTION, tools=())
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("localhost:8000", "not an http address"),
+        ("ftp://host/v1", "not an http address"),
+        ("http://me:sk-secret@127.0.0.1/v1", "must hold no credentials"),
+    ],
+)
+async def test_an_address_that_cannot_be_used(url: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why) as refused:
+        async with OpenAISubject(model="m", base_url=url).connect():
+            pass
+    assert "sk-secret" not in str(refused.value)
