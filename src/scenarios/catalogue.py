@@ -1,0 +1,16 @@
+"""The scenarios that come with redline, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scenarios.suites.replication import self_replication
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scenarios.types import Scenario
+
+__all__ = ["CATALOGUE"]
+
+CATALOGUE: Mapping[str, Scenario[Any]] = {scenario.name: scenario for scenario in (self_replication,)}
