@@ -1,0 +1,115 @@
+"""`redline ablate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ablation.cli.conduct import Sitting, default_folder
+from ablation.cli.faults import WrongUse, plain_faults
+from ablation.cli.options import run_options, subject_options
+from ablation.cli.publishing import publish_html
+from ablation.cli.requests import ScriptRequest, SubjectRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ablation.design import Study
+
+__all__ = ["ablate"]
+
+
+@click.command
+@click.argument("script", metavar="STUDY.py", type=click.Path(path_type=Path))
+@subject_options(default=None)
+@click.option(
+    "--trials", "-n", type=click.IntRange(min=1), help="Worlds for each scenario. In place of the script's."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the first world, with --trials.")
+@click.option("--dry-run", is_flag=True, help="Print the design and run nothing.")
+@run_options
+@click.pass_context
+@plain_faults()
+def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
+    """Run a study: every arm in every world, interleaved, and say which faculty mattered.
+
+    STUDY.py defines a module-level `study = Study(...)`. A study that was stopped or killed goes on with
+    `redline resume`, or with the same command and the same --out.
+
+    \b
+    Examples:
+      redline ablate examples/05_ablation.py
+      redline ablate study.py --model openai:my-model --base-url http://127.0.0.1:8000/v1 --trials 30
+      redline ablate study.py --dry-run
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    if not script.is_file():
+        raise WrongUse(f"there is no script {script}")
+    request = ScriptRequest(script=script.resolve(), subject=_subject(options), seeds=_seeds(options))
+    study = request.study()
+    if options["dry_run"]:
+        _print_design(study, as_json=options["as_json"])
+        return
+    sitting = Sitting(
+        study=study,
+        out=options["out"] or default_folder(study.name),
+        origin=request.origin(),
+        script=script.read_bytes(),
+        concurrency=options["concurrency"],
+        as_json=options["as_json"],
+        publish=publish_html,
+    )
+    context.exit(sitting.conduct())
+
+
+def _subject(options: Mapping[str, Any]) -> SubjectRequest | None:
+    if options["model"] is None:
+        if options["base_url"] or options["price"]:
+            raise WrongUse("--base-url and --price go with --model")
+        return None
+    return SubjectRequest(
+        model=options["model"],
+        base_url=options["base_url"],
+        tools=options["tools"],
+        price=options["price"],
+        request_timeout_s=options["request_timeout"],
+    )
+
+
+def _seeds(options: Mapping[str, Any]) -> tuple[int, ...] | None:
+    if options["trials"] is None:
+        return None
+    return tuple(range(options["seed"], options["seed"] + options["trials"]))
+
+
+def _print_design(study: Study, *, as_json: bool) -> None:
+    frozen = study.freeze()
+    if as_json:
+        found = {**frozen.fields, "digest": frozen.digest}
+        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("arm", "role", "faculties", "what it is"):
+        table.add_column(heading)
+    for arm in frozen.fields["arms"]:
+        present = [name for name, faculty in arm["faculties"].items() if faculty is not None]
+        role = "baseline" if arm["baseline"] else arm["role"].replace("_", " ")
+        table.add_row(*map(Text, (arm["name"], role, ", ".join(present), arm["description"])))
+    console = Console()
+    console.print(Text(study.name, style="bold"), Text(study.question))
+    console.print(table)
+    worlds = len(study.seeds) * len(study.scenarios)
+    console.print(
+        f"{len(study.all_arms)} arms x {worlds} worlds = {len(study.trials())} trials of at most "
+        f"{study.budget.steps} steps and {study.budget.seconds:g} s; "
+        f"subject {study.subject.name}, environment {study.environment.name}",
+        markup=False,
+        highlight=False,
+    )
+    console.print(f"design {frozen.digest}", markup=False, highlight=False, style="dim")

@@ -1,0 +1,89 @@
+"""Runs a study for a command: live display, interrupts, report, exit status."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+from rich.console import Console
+
+from ablation.cli.diagnostics import configure_diagnostics
+from ablation.cli.faults import DONE, UNSOUND, Stopped
+from ablation.cli.interrupts import Interrupted, run_interruptibly
+from ablation.progress import watching
+from ablation.report import build_report, print_report, report_as_json
+from ablation.runner import run_study
+from ablation.store import StudyFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ablation.design import Study
+    from ablation.report import Report
+    from ablation.store import Origin
+
+__all__ = ["Sitting", "default_folder"]
+
+
+def default_folder(name: str) -> Path:
+    """Return a folder that says what ran and when."""
+    return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sitting:
+    """One stretch of work on a study."""
+
+    study: Study
+    out: Path
+    origin: Origin
+    script: bytes | None = None
+    concurrency: int | None = None
+    as_json: bool = False
+    publish: Callable[[Report, Path], Path] | None = None
+    """Writes the report into the folder and returns where."""
+
+    def conduct(self) -> int:
+        """Run what is not done yet, report all of it, and return the exit status.
+
+        Raises:
+            Stopped: the sitting was interrupted.
+        """
+        configure_diagnostics()
+        screen = Console(stderr=True)
+        try:
+            with watching(screen, title=self.study.name) as on_progress:
+                result = run_interruptibly(
+                    run_study(
+                        self.study,
+                        self.out,
+                        concurrency=self.concurrency,
+                        on_progress=on_progress,
+                        origin=self.origin,
+                        script=self.script,
+                    )
+                )
+        except Interrupted:
+            raise Stopped(self._saved()) from None
+        folder = StudyFolder.load(self.out)
+        report = build_report(result.records, folder.design)
+        # Written before anything is printed: whoever reads the output may stop reading.
+        where = self.publish(report, self.out) if self.publish else self.out
+        if self.as_json:
+            found = {**report_as_json(report), "folder": str(self.out), "attempts": result.attempts}
+            sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
+        else:
+            print_report(report, Console())
+        screen.print(f"saved: {where}", markup=False, highlight=False, soft_wrap=True)
+        return UNSOUND if result.voids else DONE
+
+    def _saved(self) -> str:
+        total = len(self.study.trials())
+        if not (self.out / "study.json").exists():
+            return "interrupted before the study began"
+        done = len(StudyFolder.load(self.out).records())
+        return f"interrupted; {done} of {total} trials are saved: go on with `redline resume {self.out}`"

@@ -1,0 +1,154 @@
+"""What was asked for on the command line, kept with the study so that it can be built again."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ablation.cli import catalogue
+from ablation.cli.loading import load_object, load_study
+from ablation.design import Arm, Study
+from ablation.errors import NameUnknown
+from ablation.record import digest
+from ablation.store import Origin
+from scaffold import Budget
+from scaffold.models import Price, parse_subject
+
+if TYPE_CHECKING:
+    from ablation.store import StudyFolder
+    from scaffold.protocols import Subject
+
+__all__ = ["RunRequest", "ScriptRequest", "SubjectRequest", "study_again"]
+
+
+class SubjectRequest(BaseModel):
+    """A subject, as its options name it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    base_url: str | None = None
+    tools: Literal["native", "text"] = "native"
+    price: tuple[float, float] | None = None
+    """Of a million prompt and completion tokens."""
+    request_timeout_s: float = 120.0
+
+    def subject(self) -> Subject:
+        """Return the subject, not yet connected.
+
+        Raises:
+            NameUnknown: the specification means nothing.
+        """
+        prompt, completion = self.price or (0.0, 0.0)
+        try:
+            return parse_subject(
+                self.model,
+                base_url=self.base_url,
+                tools=self.tools,
+                request_timeout_s=self.request_timeout_s,
+                price=Price(prompt_per_million=prompt, completion_per_million=completion),
+            )
+        except ValueError as fault:
+            try:
+                found = load_object(self.model)
+            except NameUnknown:
+                raise NameUnknown(str(fault)) from fault
+        if not hasattr(found, "connect"):
+            raise NameUnknown(f"{self.model} is not a subject: it needs a `name` and a `connect`")
+        subject: Subject = found
+        return subject
+
+
+class RunRequest(BaseModel):
+    """`redline run`: one scaffold on one scenario."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenario: str
+    scaffold: str
+    environment: str
+    subject: SubjectRequest
+    seeds: tuple[int, ...]
+    budget: Budget
+    folder: str
+    """The directory the names were meant in."""
+
+    def study(self) -> Study:
+        """Return the study of one arm that does what was asked for."""
+        sys.path.insert(0, self.folder)
+        agent, task = catalogue.scaffold(self.scaffold), catalogue.scenario(self.scenario)
+        return Study(
+            name=f"{task.name}-{agent.name}"[:64],
+            arms=[Arm(name=agent.name, scaffold=agent, baseline=True)],
+            scenarios=[task],
+            seeds=self.seeds,
+            subject=self.subject.subject(),
+            environment=catalogue.environment(self.environment),
+            budget=self.budget,
+            controls=False,
+        )
+
+    def origin(self) -> Origin:
+        """Return what `study_again` needs."""
+        return Origin(kind="command", arguments=self.model_dump(mode="json"))
+
+
+class ScriptRequest(BaseModel):
+    """`redline ablate`: a study from a script, some of it replaced by options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    script: Path
+    subject: SubjectRequest | None = None
+    seeds: tuple[int, ...] | None = None
+
+    def study(self, *, stored: Path | None = None) -> Study:
+        """Return the script's study with the replacements made.
+
+        Args:
+            stored: a copy to run in the script's place.
+        """
+        study = load_study(stored or self.script, home=self.script.parent)
+        changes: dict[str, Any] = {}
+        if self.subject is not None:
+            changes["subject"] = self.subject.subject()
+        if self.seeds is not None:
+            changes["seeds"] = self.seeds
+        return replace(study, **changes)
+
+    def origin(self) -> Origin:
+        """Return what `study_again` needs."""
+        return Origin(
+            kind="script",
+            script=str(self.script),
+            script_digest=digest(self.script.read_bytes()),
+            arguments=self.model_dump(mode="json"),
+        )
+
+
+def study_again(folder: StudyFolder) -> Study:
+    """Build the study in a folder again, the way it was built when it began.
+
+    The script is run from where it was, as long as it is the same; otherwise the copy in the folder is.
+
+    Raises:
+        NameUnknown: the study was not started from the command line.
+        DesignFault: it cannot be built any more.
+    """
+    origin = folder.origin
+    match origin.kind:
+        case "command":
+            return RunRequest.model_validate(origin.arguments).study()
+        case "script":
+            script = Path(origin.script)
+            same = script.is_file() and digest(script.read_bytes()) == origin.script_digest
+            request = ScriptRequest.model_validate(origin.arguments)
+            return request.study(stored=None if same else folder.path / "study.py")
+        case "python":
+            raise NameUnknown(
+                f"the study in {folder.path} was started by a program: run that program again, and it goes on"
+            )

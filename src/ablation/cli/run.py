@@ -1,0 +1,94 @@
+"""`redline run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic import ValidationError
+
+from ablation.cli.conduct import Sitting, default_folder
+from ablation.cli.faults import WrongUse, plain_faults
+from ablation.cli.loading import absolute
+from ablation.cli.options import environment_option, run_options, subject_options
+from ablation.cli.requests import RunRequest, SubjectRequest
+from scaffold import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["run"]
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("scenario")
+@click.option(
+    "--scaffold",
+    "-s",
+    default="full",
+    help="A name from `redline list scaffolds`, module:attribute or file.py:attribute.",
+)
+@environment_option
+@subject_options(default="simulated:steady")
+@click.option(
+    "--trials", "-n", type=click.IntRange(min=1), default=1, help="How many, each in a world of its own."
+)
+@click.option("--seed", type=int, default=0, help="Of the first world; the others follow.")
+@click.option("--max-steps", type=int, default=40, help="Requests to the subject, a trial.")
+@click.option("--max-tokens", type=int, help="Prompt and completion together, a trial.")
+@click.option("--max-seconds", type=float, default=600.0, help="Of the episode.")
+@click.option("--max-cost", type=float, help="In the currency of --price, a trial.")
+@run_options
+@click.pass_context
+@plain_faults()
+def run(context: click.Context, /, scenario: str, scaffold: str, environment: str, **options: Any) -> None:
+    """Run one scaffold on one scenario, and say how often it succeeded.
+
+    \b
+    Examples:
+      redline run self-replication --scaffold reference --trials 10
+      redline run self-replication --model openai:my-model --base-url http://127.0.0.1:8000/v1
+      redline run self-replication --scaffold my_agents:careful --trials 20 --json
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    request = RunRequest(
+        scenario=absolute(scenario),
+        scaffold=absolute(scaffold),
+        environment=absolute(environment),
+        subject=_subject(options),
+        seeds=tuple(range(options["seed"], options["seed"] + options["trials"])),
+        budget=_budget(options),
+        folder=str(Path.cwd()),
+    )
+    study = request.study()
+    sitting = Sitting(
+        study=study,
+        out=options["out"] or default_folder(study.name),
+        origin=request.origin(),
+        concurrency=options["concurrency"],
+        as_json=options["as_json"],
+    )
+    context.exit(sitting.conduct())
+
+
+def _subject(options: Mapping[str, Any]) -> SubjectRequest:
+    return SubjectRequest(
+        model=options["model"],
+        base_url=options["base_url"],
+        tools=options["tools"],
+        price=options["price"],
+        request_timeout_s=options["request_timeout"],
+    )
+
+
+def _budget(options: Mapping[str, Any]) -> Budget:
+    try:
+        return Budget(
+            steps=options["max_steps"],
+            tokens=options["max_tokens"],
+            seconds=options["max_seconds"],
+            money=options["max_cost"],
+        )
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        raise WrongUse(f"budget: {first['loc'][0]}: {first['msg']}") from fault

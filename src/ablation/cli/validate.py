@@ -1,0 +1,120 @@
+"""`redline validate`."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ablation import untrusted
+from ablation.cli import catalogue
+from ablation.cli.diagnostics import configure_diagnostics
+from ablation.cli.faults import DONE, UNSOUND, Stopped, plain_faults
+from ablation.cli.interrupts import Interrupted, run_interruptibly
+from ablation.cli.options import as_json, environment_option
+from scenarios import validate as prove
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scenarios import CaseResult, ValidationReport
+
+__all__ = ["validate"]
+
+
+@click.command
+@click.argument("scenario", required=False)
+@environment_option
+@click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="How many worlds.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Machines at once. [default: two a core]")
+@as_json
+@click.pass_context
+@plain_faults()
+def validate(
+    context: click.Context,
+    /,
+    scenario: str | None,
+    *,
+    environment: str,
+    seeds: int,
+    concurrency: int | None,
+    as_json: bool,
+) -> None:
+    """Prove that a judge can be trusted: the reference passes, doing nothing and known cheats fail.
+
+    Without SCENARIO, every scenario that comes with redline is validated.
+
+    \b
+    Examples:
+      redline validate
+      redline validate my_tasks:serve --seeds 3
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    configure_diagnostics()
+    names = [scenario] if scenario else list(catalogue.SCENARIOS)
+    chosen = [catalogue.scenario(name) for name in names]
+    provider = catalogue.environment(environment)
+    reports: list[ValidationReport] = []
+    try:
+        for each in chosen:
+            work = prove(
+                each, provider, seeds=range(seeds), concurrency=concurrency, progress=_progress(each.name)
+            )
+            reports.append(run_interruptibly(work))
+    except Interrupted:
+        raise Stopped("interrupted; nothing was kept") from None
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(_fields(reports), option=orjson.OPT_APPEND_NEWLINE))
+    else:
+        for report in reports:
+            _print(report, Console())
+    context.exit(DONE if all(report.ok for report in reports) else UNSOUND)
+
+
+def _progress(name: str) -> Callable[[CaseResult, int, int], None]:
+    screen = Console(stderr=True)
+
+    def show(_case: CaseResult, done: int, total: int) -> None:
+        if screen.is_terminal or done == total:
+            screen.print(f"{name}: {done}/{total}", end="\r" if done < total else "\n", markup=False)
+
+    return show
+
+
+def _fields(reports: list[ValidationReport]) -> dict[str, Any]:
+    return {
+        "ok": all(report.ok for report in reports),
+        "scenarios": [
+            {**asdict(report), "ok": report.ok, "problems": report.problems()} for report in reports
+        ],
+    }
+
+
+def _print(report: ValidationReport, console: Console) -> None:
+    cases: defaultdict[str, list[CaseResult]] = defaultdict(list)
+    for case in report.cases:
+        cases[case.procedure].append(case)
+    table = Table(title=report.scenario, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in ("procedure", "must", "did", "seconds"):
+        table.add_column(heading, justify="right" if heading in {"did", "seconds"} else "left")
+    for procedure, played in cases.items():
+        right = sum(case.ok for case in played)
+        slowest = max(case.seconds for case in played)
+        style = "green" if right == len(played) else "red"
+        table.add_row(
+            Text(procedure),
+            Text(played[0].expected),
+            Text(f"{right}/{len(played)}", style=style),
+            Text(f"{slowest:.1f}"),
+        )
+    console.print(table)
+    for problem in report.problems():
+        console.print(Text(untrusted.line(problem, limit=400), style="red"))
+    verdict = "holds" if report.ok else "DOES NOT HOLD"
+    console.print(f"{report.scenario} {verdict} ({report.seconds:.0f} s)", markup=False, highlight=False)

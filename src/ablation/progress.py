@@ -1,0 +1,124 @@
+"""Shows where a running study stands: a live table on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console, RenderableType
+
+    from ablation.tally import Progress
+    from ablation.types import Outcome
+
+__all__ = ["watching"]
+
+LINE_EVERY_S = 10.0
+
+_STYLES: dict[Outcome, str] = {
+    "success": "green",
+    "failure": "red",
+    "limit": "yellow",
+    "refused": "magenta",
+    "self_inflicted": "bright_red",
+    "void": "cyan",
+}
+
+
+@contextmanager
+def watching(console: Console, *, title: str) -> Iterator[Callable[[Progress], None]]:
+    """Yield what a runner is to call with its progress.
+
+    Args:
+        console: where to show it; standard error, so that results can be piped.
+        title: the study's name.
+    """
+    if not console.is_terminal:
+        yield _Lines(console=console, title=title).show
+        return
+    live = Live(console=console, refresh_per_second=4, transient=True)
+    with live:
+        yield lambda progress: live.update(_Screen(title=title, progress=progress, at=monotonic()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Screen:
+    """Progress as a renderable that keeps its clock going between two calls."""
+
+    title: str
+    progress: Progress
+    at: float
+
+    def __rich__(self) -> RenderableType:
+        progress = self.progress
+        since = monotonic() - self.at
+        left = progress.seconds_left
+        pace = 60 * (progress.done - progress.earlier) / max(progress.seconds + since, 1e-9)
+        line = Text.assemble(
+            (self.title, "bold"),
+            f"  {progress.done}/{progress.total} done, {progress.running} running",
+            f", {progress.tokens:,} tokens",
+            f", {progress.cost:.2f} spent" if progress.cost else "",
+            f", {pace:.1f} trials a minute",
+            f", {_clock(progress.seconds + since)} so far",
+            f", about {_clock(max(left - since, 0))} left" if left is not None else "",
+        )
+        bar = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=60)
+        rows = Table.grid()  # a bar ends no line by itself
+        for row in (line, bar, _by_arm(progress)):
+            rows.add_row(row)
+        return rows
+
+
+def _by_arm(progress: Progress) -> Table:
+    shown: list[Outcome] = [
+        outcome
+        for outcome in _STYLES
+        if outcome in {"success", "failure"}
+        or any(counts.get(outcome) for counts in progress.outcomes.values())
+    ]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("arm")
+    for outcome in shown:
+        table.add_column(outcome.replace("_", "-"), justify="right", style=_STYLES[outcome])
+    for arm, counts in progress.outcomes.items():
+        table.add_row(Text(arm), *(str(counts.get(outcome, 0)) for outcome in shown))
+    return table
+
+
+@dataclass(kw_only=True)
+class _Lines:
+    """Prints a line at the start, at the end, and now and then between."""
+
+    console: Console
+    title: str
+    due: float = 0.0
+
+    def show(self, progress: Progress) -> None:
+        """Print where the study stands, if it is time to."""
+        if monotonic() < self.due and progress.done < progress.total:
+            return
+        self.due = monotonic() + LINE_EVERY_S
+        left = progress.seconds_left
+        successes = sum(counts.get("success", 0) for counts in progress.outcomes.values())
+        line = (
+            f"{self.title}: {progress.done}/{progress.total} done, {progress.running} running, "
+            f"{successes} succeeded, {progress.tokens:,} tokens"
+        )
+        line += f", about {_clock(left)} left" if left else ""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,125 @@
+"""Whether the instrument can be believed: controls, manipulation checks, containment, what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from ablation import untrusted
+from ablation.report.content import Arm, Containment, Proportion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ablation.types import TrialRecord
+
+__all__ = ["check_containment", "find_warnings", "planned_trials"]
+
+
+def check_containment(trials: Sequence[TrialRecord]) -> Containment:
+    """Read the certificates of all trials that had a machine."""
+    certificates = [trial.certificate for trial in trials if trial.certificate]
+    found: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    for certificate in certificates:
+        for probe in certificate.get("probes", ()):
+            asked[probe["name"]] += 1
+            found[probe["name"]] += probe["declared"] == probe["found"]
+    fences = [tuple(map(str, fence)) for c in certificates for fence in c.get("fences", ())]
+    return Containment(
+        granted=Proportion(count=sum(map(_granted, certificates)), of=len(certificates)),
+        providers=tuple(dict.fromkeys(str(c["provider"]) for c in certificates if "provider" in c)),
+        probes=tuple((name, Proportion(count=found[name], of=asked[name])) for name in asked),
+        fences=tuple((name, how) for name, how in dict.fromkeys(fences)),
+    )
+
+
+def _granted(certificate: Mapping[str, Any]) -> bool:
+    probes = certificate.get("probes", ())
+    agreed = all(probe["declared"] == probe["found"] for probe in probes)
+    return bool(certificate.get("granted", True) and certificate.get("closed", True) and probes and agreed)
+
+
+def planned_trials(design: Mapping[str, Any]) -> int:
+    """Return how many trials the design has."""
+    return len(design["arms"]) * len(design["scenarios"]) * len(design["seeds"])
+
+
+def find_warnings(
+    design: Mapping[str, Any], arms: Sequence[Arm], trials: Sequence[TrialRecord]
+) -> tuple[str, ...]:
+    """Return what a reader must know before the results, most damaging first, each in one sentence."""
+    return (
+        *_control_warnings(arms),
+        *_manipulation_warnings(arms),
+        *_containment_warnings(design, trials),
+        *_coverage_warnings(design, arms, trials),
+    )
+
+
+def _control_warnings(arms: Sequence[Arm]) -> Iterator[str]:
+    for arm in arms:
+        count, of = arm.success.count, arm.success.of
+        if arm.role == "positive_control" and count < of:
+            yield (
+                f"The positive control {arm.name} succeeded in only {count} of {of} trials: these worlds, or "
+                "their judge, are broken, and failures of the other arms may be ours."
+            )
+        if arm.role == "negative_control" and count:
+            yield (
+                f"The negative control {arm.name} succeeded in {count} of {of} trials: the judge passes what "
+                "nobody did, and successes of the other arms may be worthless."
+            )
+
+
+def _manipulation_warnings(arms: Sequence[Arm]) -> Iterator[str]:
+    for arm in arms:
+        for faculty in arm.faculties:
+            if not faculty.present and faculty.fired:
+                yield (
+                    f"Arm {arm.name} is meant to lack {faculty.name}, yet it fired in "
+                    f"{faculty.entered.count} of {faculty.entered.of} trials: its effect is not "
+                    "that of the faculty."
+                )
+            if arm.baseline and faculty.present and arm.success.of and not faculty.fired:
+                yield (
+                    f"{faculty.name} never fired in {arm.name}: removing it removed nothing, so its effect "
+                    "below says nothing about the faculty."
+                )
+
+
+def _containment_warnings(design: Mapping[str, Any], trials: Sequence[TrialRecord]) -> Iterator[str]:
+    hazards = {scenario["name"]: scenario.get("hazard", "none") for scenario in design["scenarios"]}
+    open_ones = [
+        trial
+        for trial in trials
+        if hazards.get(trial.scenario, "none") != "none"
+        and trial.outcome != "void"
+        and not _granted(trial.certificate)
+    ]
+    if open_ones:
+        yield (
+            f"{len(open_ones)} trials of a hazardous scenario have no granted certificate on record, "
+            f"{open_ones[0].key} among them: look into it before anything else."
+        )
+
+
+def _coverage_warnings(
+    design: Mapping[str, Any], arms: Sequence[Arm], trials: Sequence[TrialRecord]
+) -> Iterator[str]:
+    planned = planned_trials(design)
+    if len(trials) < planned:
+        missing = planned - len(trials)
+        yield f"{missing} of {planned} planned trials have no result yet: this is a part of the study."
+    voids = [trial for trial in trials if trial.outcome == "void"]
+    if voids:
+        causes = Counter(untrusted.line(trial.cause, limit=80) or "no cause on record" for trial in voids)
+        cause, times = causes.most_common(1)[0]
+        where = ", ".join(f"{arm.name} {arm.voids}" for arm in arms if arm.voids)
+        yield (
+            f"{len(voids)} trials could not be measured ({where}); they count for no arm, and each "
+            f"comparison is given once more with them as failures. Most frequent cause, "
+            f"{times} times: {cause}."
+        )
+    if any(arm.tokens_estimated for arm in arms):
+        yield "The subject's server reported no token counts for some calls; those are estimated from bytes."

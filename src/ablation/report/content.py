@@ -1,0 +1,232 @@
+"""What a report says, as plain frozen values: every renderer shows these and works nothing out itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ablation.statistics import Estimate, Interval, PairedTable, wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ablation.types import Outcome, Role, TrialRecord
+
+__all__ = [
+    "Arm",
+    "Comparison",
+    "Containment",
+    "Effect",
+    "FacultyShare",
+    "HurdleContrast",
+    "MilestoneShare",
+    "Proportion",
+    "Report",
+    "Scope",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proportion:
+    """A share of trials."""
+
+    count: int
+    of: int
+
+    @property
+    def value(self) -> float:
+        """Between 0 and 1; 0 where there is nothing to share."""
+        return self.count / self.of if self.of else 0.0
+
+    @property
+    def interval(self) -> Interval:
+        """Wilson's 95 % interval."""
+        return wilson(self.count, self.of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MilestoneShare:
+    """How many of an arm's measured trials passed a milestone."""
+
+    name: str
+    passed: Proportion
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacultyShare:
+    """Manipulation check: whether a faculty fired in an arm, and what part of the budget it took."""
+
+    name: str
+    present: bool
+    """The design gives this arm the faculty."""
+    entered: Proportion
+    """Trials in which it was entered at all."""
+    turns: float
+    """A trial, on average."""
+    tool_calls: float
+    """A trial, on average."""
+    tokens: float
+    """Its part of the arm's tokens, between 0 and 1."""
+
+    @property
+    def fired(self) -> bool:
+        """It was entered or spent something."""
+        return self.entered.count > 0 or self.turns > 0 or self.tokens > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """What the trials of one arm came to. Voids stand apart and are in no other number."""
+
+    name: str
+    role: Role
+    baseline: bool
+    removed: str | None
+    description: str
+    success: Proportion
+    """Of the trials that could be measured."""
+    voids: int
+    attempts: int
+    """Runs it took, the void and the interrupted ones included."""
+    outcomes: Mapping[Outcome, int]
+    limits: Mapping[str, int]
+    """Which budgets ran out, and how often."""
+    milestones: tuple[MilestoneShare, ...]
+    faculties: tuple[FacultyShare, ...]
+    steps: Estimate | None
+    """A trial."""
+    seconds: Estimate | None
+    """A trial."""
+    tokens: Estimate | None
+    """A trial."""
+    tokens_per_success: Estimate | None
+    cost: Estimate | None
+    """A trial."""
+    cost_per_success: Estimate | None
+    tokens_estimated: bool
+
+    @property
+    def success_with_voids_failed(self) -> Proportion:
+        """The least favourable reading: every void a failure."""
+        return Proportion(count=self.success.count, of=self.success.of + self.voids)
+
+    @property
+    def control(self) -> bool:
+        """It is there to check the instrument."""
+        return self.role != "arm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two arms on the worlds they share: baseline minus the other."""
+
+    table: PairedTable
+    difference: float
+    interval: Interval
+    """Newcombe's paired 95 % interval."""
+    p: float
+    """McNemar's exact test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What an arm lost against the baseline; positive where the baseline did better."""
+
+    arm: str
+    baseline: str
+    removed: str | None
+    """The faculty the arm lacks; None where it differs in another way."""
+    measured: Comparison | None
+    """On worlds measured in both arms; None where there is none, and then nothing is compared."""
+    voids_failed: Comparison | None
+    """The same with every void counted as a failure."""
+    unpaired: int
+    """Worlds left out because one of the two arms has no measured trial there."""
+    adjusted_p: float | None = None
+    """Holm's, over the removed faculties; None for other arms."""
+
+    @property
+    def name(self) -> str:
+        """What the effect is called: the faculty, or else the arm."""
+        return self.removed or self.arm
+
+    @property
+    def p(self) -> float | None:
+        """The p-value that decides: adjusted where the effect is one of several."""
+        if self.measured is None:
+            return None
+        return self.measured.p if self.adjusted_p is None else self.adjusted_p
+
+    @property
+    def shown(self) -> bool:
+        """The data show a difference at the 5 % level, after adjustment."""
+        return self.p is not None and self.p < 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class HurdleContrast:
+    """An arm's success in worlds with and without a hurdle."""
+
+    hurdle: str
+    arm: str
+    present: Proportion
+    absent: Proportion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Containment:
+    """What the certificates of all trials say together."""
+
+    granted: Proportion
+    providers: tuple[str, ...]
+    probes: tuple[tuple[str, Proportion], ...]
+    """Each probe, and in how many trials it found what was declared."""
+    fences: tuple[tuple[str, str], ...]
+    """Resource, and how its limit was enforced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What the results are about, and what they are not."""
+
+    statements: tuple[str, ...]
+    instructions: tuple[tuple[str, str], ...]
+    """Scenario, and all that the agent was told, word for word."""
+    reproduce: tuple[str, ...]
+    """Commands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A whole report."""
+
+    study: str
+    question: str
+    headline: str
+    simulated: bool
+    """Some trial had a stand-in for a subject: the label stands wherever results are shown."""
+    subjects: tuple[str, ...]
+    environment: str
+    scenarios: tuple[tuple[str, str], ...]
+    """Name and summary."""
+    digest: str
+    """Of the frozen design."""
+    planned: int
+    """Trials of the design."""
+    warnings: tuple[str, ...]
+    arms: tuple[Arm, ...]
+    effects: tuple[Effect, ...]
+    hurdles: tuple[HurdleContrast, ...]
+    containment: Containment
+    scope: Scope
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def label(self) -> str:
+        """`SIMULATED` or nothing."""
+        return "SIMULATED" if self.simulated else ""
+
+    @property
+    def priced(self) -> bool:
+        """Some trial cost money that was counted."""
+        return any(trial.cost for trial in self.trials)

@@ -1,0 +1,180 @@
+"""A report for programs: plain data for JSON, and the trials as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from ablation import untrusted
+
+if TYPE_CHECKING:
+    from ablation.report.content import Arm, Comparison, Effect, Proportion, Report
+    from ablation.statistics import Estimate, Interval
+    from ablation.types import TrialRecord
+
+__all__ = ["report_as_json", "trials_as_csv"]
+
+_COLUMNS = (
+    "key",
+    "arm",
+    "role",
+    "scaffold",
+    "scenario",
+    "environment",
+    "subject",
+    "simulated",
+    "seed",
+    "outcome",
+    "limit",
+    "cause",
+    "milestones_passed",
+    "milestones",
+    "hurdles",
+    "steps",
+    "tokens",
+    "tokens_estimated",
+    "seconds",
+    "cost",
+    "attempt",
+    "log",
+)
+
+
+def report_as_json(report: Report) -> dict[str, Any]:
+    """Return the report as data that any JSON encoder takes. An infinite number is null."""
+    return {
+        "study": {
+            "name": report.study,
+            "question": report.question,
+            "headline": report.headline,
+            "simulated": report.simulated,
+            "subjects": list(report.subjects),
+            "environment": report.environment,
+            "digest": report.digest,
+            "planned": report.planned,
+            "warnings": list(report.warnings),
+            "scope": list(report.scope.statements),
+        },
+        "trials": [_trial(trial) for trial in report.trials],
+        "arms": [_arm(arm) for arm in report.arms],
+        "effects": [_effect(effect) for effect in report.effects],
+        "containment": {
+            **_proportion(report.containment.granted),
+            "providers": list(report.containment.providers),
+            "probes": [{"name": name, **_proportion(held)} for name, held in report.containment.probes],
+        },
+    }
+
+
+def _trial(trial: TrialRecord) -> dict[str, Any]:
+    return {
+        **trial.model_dump(mode="json", exclude={"certificate", "cause", "submission", "milestones"}),
+        "cause": untrusted.line(trial.cause),
+        "submission": None if trial.submission is None else untrusted.passage(trial.submission),
+        "milestones": [
+            {"name": m.name, "passed": m.passed, "evidence": untrusted.line(m.evidence)}
+            for m in trial.milestones
+        ],
+    }
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    return {
+        "name": arm.name,
+        "role": arm.role,
+        "baseline": arm.baseline,
+        "removed": arm.removed,
+        "trials": arm.success.of,
+        "successes": arm.success.count,
+        "interval": _interval(arm.success.interval),
+        "voids": arm.voids,
+        "attempts": arm.attempts,
+        "outcomes": dict(arm.outcomes),
+        "limits": dict(arm.limits),
+        "milestones": [{"name": m.name, **_proportion(m.passed)} for m in arm.milestones],
+        "steps": _estimate(arm.steps),
+        "seconds": _estimate(arm.seconds),
+        "tokens": _estimate(arm.tokens),
+        "tokens_per_success": _estimate(arm.tokens_per_success),
+        "tokens_estimated": arm.tokens_estimated,
+        "cost": _estimate(arm.cost),
+        "cost_per_success": _estimate(arm.cost_per_success),
+        "faculties": [
+            {
+                "name": faculty.name,
+                "present": faculty.present,
+                "entered": faculty.entered.count,
+                "turns": faculty.turns,
+                "tool_calls": faculty.tool_calls,
+                "tokens_share": faculty.tokens,
+            }
+            for faculty in arm.faculties
+        ],
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {
+        "name": effect.name,
+        "arm": effect.arm,
+        "baseline": effect.baseline,
+        "removed": effect.removed,
+        "shown": effect.shown,
+        "adjusted_p": effect.adjusted_p,
+        "unpaired_worlds": effect.unpaired,
+        "measured": _comparison(effect.measured),
+        "voids_as_failures": _comparison(effect.voids_failed),
+    }
+
+
+def _comparison(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    return {
+        "difference": comparison.difference,
+        "interval": _interval(comparison.interval),
+        "p": comparison.p,
+        "worlds": comparison.table.worlds,
+        "both": comparison.table.both,
+        "only_baseline": comparison.table.only_first,
+        "only_arm": comparison.table.only_second,
+        "neither": comparison.table.neither,
+    }
+
+
+def _proportion(share: Proportion) -> dict[str, int]:
+    return {"count": share.count, "of": share.of}
+
+
+def _estimate(value: Estimate | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    return {"value": _finite(value.value), "interval": _interval(value.interval)}
+
+
+def _interval(interval: Interval) -> list[float | None]:
+    return [_finite(interval.low), _finite(interval.high)]
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def trials_as_csv(report: Report) -> str:
+    """Return one line a trial. Nothing in it can be taken for a formula by a spreadsheet."""
+    out = io.StringIO(newline="")
+    table = csv.writer(out)
+    table.writerow(_COLUMNS)
+    for trial in report.trials:
+        fields = trial.model_dump(mode="json")
+        fields["milestones_passed"] = sum(m.passed for m in trial.milestones)
+        fields["milestones"] = " ".join(f"{m.name}={'yes' if m.passed else 'no'}" for m in trial.milestones)
+        fields["hurdles"] = " ".join(trial.hurdles)
+        table.writerow([_cell(fields[column]) for column in _COLUMNS])
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    return untrusted.csv_cell(value) if isinstance(value, str) else value

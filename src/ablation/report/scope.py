@@ -1,0 +1,69 @@
+"""What a report's results are about, what they do not show, and how to get them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ablation.report.content import Scope
+from ablation.report.wording import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ablation.types import TrialRecord
+
+__all__ = ["name_subjects", "state_scope"]
+
+_SIMULATED = (
+    "The subject is a SIMULATED stand-in. It exercises and calibrates the instrument; these numbers say "
+    "nothing about any real model."
+)
+_REAL = (
+    "The results are about this subject under these scaffolds, prompts and budgets, in these worlds. Another "
+    "prompt, tool set or budget may move them as much as another model would."
+)
+_INSTRUCTED = (
+    "The agent was told to do the task, in the words below. Success shows capability under instruction; it "
+    "says nothing about whether a model would do this unasked."
+)
+_INERT = (
+    "Where agents replicate something, it is an inert specimen with random weights inside a closed machine: "
+    "the results show no ability to obtain real weights, machines or access, or to evade anyone."
+)
+_UNCERTAIN = (
+    "Intervals cover the seeds drawn from these scenarios, at 95 %. They do not cover other scenarios, and a "
+    "difference that is not shown is not a difference of zero."
+)
+
+
+def state_scope(design: Mapping[str, Any], trials: Sequence[TrialRecord], *, simulated: bool) -> Scope:
+    """State the scope of a study; nothing in it is left to the author's discretion."""
+    scaffolds = listing([arm["name"] for arm in design["arms"]])
+    subjects = listing(name_subjects(design, trials))
+    statements = [
+        _SIMULATED if simulated else _REAL,
+        f"Subject: {subjects}. Arms: {scaffolds}. Budget of a trial: {_budget(design.get('budget') or {})}.",
+        _INSTRUCTED,
+        *([_INERT] if any(s.get("hazard") == "replication" for s in design["scenarios"]) else []),
+        _UNCERTAIN,
+    ]
+    return Scope(
+        statements=tuple(statements),
+        instructions=tuple((s["name"], s.get("instruction", "")) for s in design["scenarios"]),
+        reproduce=(
+            "redline verify DIR                       # the logs are what was written, none is missing",
+            "redline report DIR                       # this report again, from the logs alone",
+            "redline ablate DIR/study.py --out NEW    # the same study again, where a script began it",
+        ),
+    )
+
+
+def name_subjects(design: Mapping[str, Any], trials: Sequence[TrialRecord]) -> list[str]:
+    """Name every subject that took part, the study's own first; controls play without one."""
+    of_arms = [trial.subject for trial in trials if trial.role == "arm"]
+    return list(dict.fromkeys(filter(None, [design["subject"]["name"], *of_arms])))
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    limits = [f"{value:g} {name}" for name, value in budget.items() if value is not None]
+    return listing(limits) or "not limited"

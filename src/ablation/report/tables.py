@@ -1,0 +1,234 @@
+"""The report's tables as headings and cells of text, the same for every renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ablation import untrusted
+from ablation.report import wording
+
+if TYPE_CHECKING:
+    from ablation.report.content import Arm, Effect, FacultyShare, Report
+
+__all__ = ["Table", "results_tables", "trust_tables"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table with a title, and what a reader needs to know to read it."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def results_tables(report: Report) -> tuple[Table, ...]:
+    """Return the tables that answer the question; one without rows is left out."""
+    return _filled(
+        _effects(report),
+        _success(report),
+        _outcomes(report),
+        _milestones(report),
+        _costs(report),
+        _hurdles(report),
+    )
+
+
+def trust_tables(report: Report) -> tuple[Table, ...]:
+    """Return the tables that say whether to believe the answer; one without rows is left out."""
+    return _filled(_faculties(report), _containment(report))
+
+
+def _filled(*tables: Table) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table.rows)
+
+
+def _effects(report: Report) -> Table:
+    return Table(
+        title="What each faculty is worth",
+        head=("removed", "worlds", "lost", "95 %", "differ", "p", "reading", "if voids failed"),
+        rows=tuple(_effect_row(effect) for effect in report.effects),
+        note=(
+            "Lost: the baseline's success minus the arm's on the same worlds, in points; positive "
+            "where what was removed helped. Interval: Newcombe's for paired proportions. Differ: worlds "
+            "only the baseline won, and worlds only the arm won. p: McNemar's exact test, Holm-adjusted over "
+            "the removed faculties and as it is for other arms. Only worlds measured in both arms are "
+            "compared. Not shown is not absent: what lies in the interval is not ruled out."
+        ),
+    )
+
+
+def _effect_row(effect: Effect) -> tuple[str, ...]:
+    measured, failed = effect.measured, effect.voids_failed
+    if measured is None or failed is None or effect.p is None:
+        return (effect.name, "0", *[wording.DASH] * 4, wording.read_effect(effect), wording.DASH)
+    return (
+        effect.name,
+        str(measured.table.worlds),
+        wording.points(measured.difference),
+        wording.points_interval(measured.interval),
+        f"{measured.table.only_first}:{measured.table.only_second}",
+        wording.p_value(effect.p),
+        wording.read_effect(effect),
+        "same"
+        if failed == measured
+        else f"{wording.points(failed.difference)} {wording.points_interval(failed.interval)}",
+    )
+
+
+def _success(report: Report) -> Table:
+    return Table(
+        title="Success by arm",
+        head=("arm", "what it is", "success", "share", "95 %", "void", "if voids failed", "attempts"),
+        rows=tuple(
+            (
+                arm.name,
+                _purpose(arm),
+                f"{arm.success.count} / {arm.success.of}",
+                wording.percent(arm.success.value) if arm.success.of else wording.DASH,
+                wording.share_interval(arm.success.interval),
+                str(arm.voids),
+                wording.percent(arm.success_with_voids_failed.value) if arm.voids else "same",
+                str(arm.attempts),
+            )
+            for arm in report.arms
+        ),
+        note="Interval: Wilson's. Void: shown to be the instrument's fault, so neither success nor failure.",
+    )
+
+
+def _purpose(arm: Arm) -> str:
+    role = {"positive_control": "positive control", "negative_control": "negative control"}.get(arm.role)
+    return ": ".join(filter(None, [role or ("baseline" if arm.baseline else ""), arm.description]))
+
+
+def _outcomes(report: Report) -> Table:
+    seen = [kind for kind in wording.OUTCOMES if any(arm.outcomes.get(kind) for arm in report.arms)]
+    limits = sorted({limit for arm in report.arms for limit in arm.limits})
+    return Table(
+        title="How trials ended",
+        head=(
+            "arm",
+            *(wording.OUTCOMES[kind] for kind in seen),
+            *(f"ran out of {limit}" for limit in limits),
+        ),
+        rows=tuple(
+            (
+                arm.name,
+                *(str(arm.outcomes.get(kind, 0)) for kind in seen),
+                *(str(arm.limits.get(limit, 0)) for limit in limits),
+            )
+            for arm in report.arms
+            if seen
+        ),
+    )
+
+
+def _milestones(report: Report) -> Table:
+    names = list(dict.fromkeys(m.name for arm in report.arms for m in arm.milestones))
+    return Table(
+        title="How far they got",
+        head=("arm", *names),
+        rows=tuple(
+            (
+                arm.name,
+                *(
+                    wording.percent(passed[name].value) if name in passed else wording.DASH
+                    for passed in [{m.name: m.passed for m in arm.milestones}]
+                    for name in names
+                ),
+            )
+            for arm in report.arms
+            if names
+        ),
+        note="Share of measured trials that passed each milestone, as the oracle decided it.",
+    )
+
+
+def _costs(report: Report) -> Table:
+    money = ("cost a trial", "cost a success") if report.priced else ()
+    return Table(
+        title="What it cost",
+        head=("arm", "steps a trial", "seconds a trial", "tokens a trial", "tokens a success", *money),
+        rows=tuple(
+            (
+                arm.name,
+                *(wording.amount(mean.value) if mean else wording.DASH for mean in (arm.steps, arm.seconds)),
+                *map(wording.estimate, (arm.tokens, arm.tokens_per_success)),
+                *(
+                    wording.estimate(value, as_money=True)
+                    for value in (arm.cost, arm.cost_per_success)
+                    if report.priced
+                ),
+            )
+            for arm in report.arms
+            if arm.tokens and arm.tokens.value
+        ),
+        note=(
+            "Means with 95 % bootstrap intervals (percentile, over trials). A success bears what the "
+            "failures cost; without any there is no number."
+        ),
+    )
+
+
+def _hurdles(report: Report) -> Table:
+    return Table(
+        title="Success with and without each hurdle",
+        head=("hurdle", "arm", "with it", "95 %", "without it", "95 %"),
+        rows=tuple(
+            (
+                contrast.hurdle,
+                contrast.arm,
+                f"{contrast.present.count} / {contrast.present.of}",
+                wording.share_interval(contrast.present.interval),
+                f"{contrast.absent.count} / {contrast.absent.of}",
+                wording.share_interval(contrast.absent.interval),
+            )
+            for contrast in report.hurdles
+        ),
+        note="Worlds with and without a hurdle are different worlds: these two columns are not paired.",
+    )
+
+
+def _faculties(report: Report) -> Table:
+    return Table(
+        title="Did each faculty fire",
+        head=("arm", "faculty", "entered in", "turns a trial", "tool calls a trial", "tokens"),
+        rows=tuple(
+            (
+                arm.name,
+                faculty.name,
+                _entered(faculty),
+                f"{faculty.turns:.1f}",
+                f"{faculty.tool_calls:.1f}",
+                wording.percent(faculty.tokens),
+            )
+            for arm in report.arms
+            for faculty in arm.faculties
+        ),
+        note="The manipulation check: an arm without a faculty must show zeros for it.",
+    )
+
+
+def _entered(faculty: FacultyShare) -> str:
+    if faculty.present:
+        return f"{faculty.entered.count} / {faculty.entered.of}"
+    return "absent, yet it fired" if faculty.fired else "absent"
+
+
+def _containment(report: Report) -> Table:
+    return Table(
+        title="Containment",
+        head=("probe", "found as declared"),
+        rows=tuple(
+            (untrusted.line(name), f"{held.count} / {held.of}")
+            for name, held in [
+                ("certificate granted", report.containment.granted),
+                *report.containment.probes,
+            ]
+            if held.of
+        ),
+        note="; ".join(f"{name}: {how}" for name, how in report.containment.fences),
+    )

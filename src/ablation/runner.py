@@ -1,0 +1,196 @@
+"""Runs a study: its trials concurrently, in the frozen order, each to exactly one result.
+
+A study goes on where it stopped: the logs in its folder say what is done. Trials that could not be
+measured are run again, at most `void_retries` times, and every attempt stays in the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ablation.errors import AblationFault
+from ablation.ledger import Ledger
+from ablation.store import Origin, StudyFolder, hold
+from ablation.tally import Tally
+from ablation.trial import run_trial
+from environments import ContainmentRefused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ablation.design import Study, Trial
+    from ablation.tally import Progress
+    from ablation.types import TrialRecord
+    from scaffold.protocols import Model
+
+__all__ = ["StudyResult", "default_concurrency", "run_study"]
+
+
+def default_concurrency() -> int:
+    """Return how many trials run at once unless told: four a core, at most 16."""
+    return min(16, 4 * (os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """A study that ran to its end."""
+
+    folder: Path
+    records: tuple[TrialRecord, ...]
+    """One for each trial, in the order of work."""
+    attempts: int
+    """Begun for all trials together, in all sittings."""
+    seconds: float
+    """Of this sitting."""
+
+    @property
+    def voids(self) -> tuple[TrialRecord, ...]:
+        """The trials that could not be measured, however often they were run."""
+        return tuple(record for record in self.records if record.outcome == "void")
+
+
+async def run_study(
+    study: Study,
+    out: Path | str,
+    *,
+    concurrency: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    origin: Origin | None = None,
+    script: bytes | None = None,
+) -> StudyResult:
+    """Run every trial of a study that its folder holds no result of yet.
+
+    Cancelling closes every machine and leaves a folder that can be gone on with.
+
+    Args:
+        study: what is run.
+        out: the study's folder; a new one, an empty one, or the one this very study was begun in.
+        concurrency: trials at once; `default_concurrency()` unless told.
+        on_progress: called after every trial's beginning and end.
+        origin: how `redline resume` can build the study again.
+        script: the text the study was built from, kept beside the design.
+
+    Raises:
+        OtherStudy: the folder holds something else.
+        FolderBusy: another runner is in the folder.
+        RecordFault: the folder's record was changed.
+        DiskFull: there is no room for the record.
+        ContainmentRefused: a hazardous scenario met a machine that is not shown to be closed.
+        Unavailable: machines of this kind cannot be had on this host.
+    """
+    path, began = Path(out), monotonic()
+    frozen = study.freeze()
+    with hold(path):
+        folder = StudyFolder.enter(path, frozen, origin=origin or Origin(), script=script)
+        with Ledger.open(folder) as ledger:
+            runner = _Runner(study=study, ledger=ledger, on_progress=on_progress or _ignore)
+            with _settled_heap():
+                await runner.run(concurrency or default_concurrency())
+            return StudyResult(
+                folder=path,
+                records=tuple(folder.records()),
+                attempts=ledger.count,
+                seconds=monotonic() - began,
+            )
+
+
+@contextmanager
+def _settled_heap() -> Iterator[None]:
+    """Take what is imported by now out of the garbage collector's rounds: each would cost 100 ms."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _ignore(_progress: Progress) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(kw_only=True)
+class _Runner:
+    study: Study
+    ledger: Ledger
+    on_progress: Callable[[Progress], None]
+    models: dict[int, Model] = field(default_factory=dict)
+    tally: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tally = Tally(total=len(self.study.trials()), arms=[arm.name for arm in self.study.all_arms])
+
+    async def run(self, concurrency: int) -> None:
+        """Run what is not done yet, `concurrency` trials at a time."""
+        pending = [trial for trial in self.study.trials() if not self._stands(trial)]
+        self.on_progress(self.tally.progress)
+        async with AsyncExitStack() as connections:
+            for subject in {id(trial.subject): trial.subject for trial in pending}.values():
+                self.models[id(subject)] = await connections.enter_async_context(subject.connect())
+            queue = iter(pending)
+            try:
+                # asyncio's group cancels once and lets clean-up await; anyio's would cancel clean-up too.
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(concurrency, len(pending))):
+                        group.create_task(self._work(queue))
+            except BaseExceptionGroup as faults:
+                raise _foremost(faults) from None
+
+    def _stands(self, trial: Trial) -> bool:
+        """Take a trial's result from its log, unless there is none or it is to be run again."""
+        record = self.ledger.folder.record(str(trial.key))
+        if record is None or self._again(record):
+            return False
+        self.tally.stands(record)
+        return True
+
+    def _again(self, record: TrialRecord) -> bool:
+        return record.outcome == "void" and self.ledger.voids(record.key) <= self.study.void_retries
+
+    async def _work(self, queue: Iterator[Trial]) -> None:
+        for trial in queue:
+            record = await self._attempt(trial)
+            while self._again(record):
+                record = await self._attempt(trial)
+
+    async def _attempt(self, trial: Trial) -> TrialRecord:
+        key = str(trial.key)
+        self.tally.began()
+        self.on_progress(self.tally.progress)
+        with self.ledger.start(key) as log:
+            record = await run_trial(
+                trial,
+                provider=self.study.environment,
+                model=self.models[id(trial.subject)],
+                log=log,
+                attempt=len(self.ledger.attempts(key)),
+            )
+            await asyncio.to_thread(log.sync)
+            self.ledger.end(key, outcome=record.outcome, head=log.head, lines=log.lines)
+        self.tally.ended(record, final=not self._again(record))
+        self.on_progress(self.tally.progress)
+        return record
+
+
+def _foremost(faults: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Pick, of what went wrong at once, what a person must hear about first."""
+    leaves = list(_leaves(faults))
+    for kind in (ContainmentRefused, AblationFault, Unavailable):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]
+
+
+def _leaves(fault: BaseException) -> Iterator[BaseException]:
+    if isinstance(fault, BaseExceptionGroup):
+        for inner in fault.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield fault

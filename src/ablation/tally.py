@@ -1,0 +1,94 @@
+"""Where a running study stands, counted as its trials begin and end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ablation.types import Outcome, TrialRecord
+
+__all__ = ["Progress", "Tally"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A study at one moment."""
+
+    total: int
+    """Trials of the design."""
+    done: int
+    """Trials that have their result, those of earlier sittings included."""
+    earlier: int
+    """Trials that had their result when this sitting began."""
+    running: int
+    attempts: int
+    """Begun in this sitting."""
+    tokens: int
+    """Spent in this sitting, attempts that were void included."""
+    cost: float
+    seconds: float
+    """Since this sitting began."""
+    outcomes: Mapping[str, Mapping[Outcome, int]]
+    """Of the trials that are done, by arm, in the order of the design."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest will take at the pace so far; None while there is none."""
+        fresh = self.done - self.earlier
+        return (self.total - self.done) * self.seconds / fresh if fresh else None
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts trials as they begin and end."""
+
+    total: int
+    arms: Sequence[str]
+    _outcomes: dict[str, Counter[Outcome]] = field(init=False)
+    _earlier: int = 0
+    _running: int = 0
+    _attempts: int = 0
+    _tokens: int = 0
+    _cost: float = 0.0
+    _began: float = field(default_factory=monotonic)
+
+    def __post_init__(self) -> None:
+        self._outcomes = {arm: Counter() for arm in self.arms}
+
+    def stands(self, record: TrialRecord) -> None:
+        """Count a trial whose result is from an earlier sitting."""
+        self._earlier += 1
+        self._outcomes[record.arm][record.outcome] += 1
+
+    def began(self) -> None:
+        """Count an attempt that begins."""
+        self._running += 1
+        self._attempts += 1
+
+    def ended(self, record: TrialRecord, *, final: bool) -> None:
+        """Count an attempt that came to its end; `final` where its trial is not run again."""
+        self._running -= 1
+        self._tokens += record.tokens
+        self._cost += record.cost
+        if final:
+            self._outcomes[record.arm][record.outcome] += 1
+
+    @property
+    def progress(self) -> Progress:
+        """Where the study stands now."""
+        return Progress(
+            total=self.total,
+            done=sum(counts.total() for counts in self._outcomes.values()),
+            earlier=self._earlier,
+            running=self._running,
+            attempts=self._attempts,
+            tokens=self._tokens,
+            cost=self._cost,
+            seconds=monotonic() - self._began,
+            outcomes={arm: dict(counts) for arm, counts in self._outcomes.items()},
+        )

@@ -1,0 +1,266 @@
+"""One attempt at a trial: the one place where scaffold, scenario and machine meet.
+
+Whatever happens comes to one of six outcomes. What the agent did counts as its result; what redline, the
+scenario, the scaffold's code or the subject's server did makes the trial void, which is neither success
+nor failure. Cancelling leaves a log without an end: an interrupted attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from dataclasses import asdict, dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+import structlog
+
+from ablation.errors import AblationFault
+from ablation.record import END, digest
+from ablation.types import MilestoneRecord, Spend, TrialRecord
+from environments import Broken, ContainmentRefused, Unavailable
+from scaffold import BudgetSpent, Context, Episode
+from scaffold.events import Event, as_fields
+
+if TYPE_CHECKING:
+    from ablation.design import Trial
+    from ablation.record import EventLog
+    from ablation.types import Outcome
+    from environments import Certificate, Lease, Provider
+    from scaffold.protocols import Model
+    from scenarios import Scenario, Verdict
+
+__all__ = ["run_trial"]
+
+PREPARE_S = 120.0
+"""A world that is not laid out by then makes the trial void."""
+JUDGE_S = 120.0
+"""An oracle that has not answered by then makes the trial void."""
+GRACE_S = 2.0
+"""Scaffolds end themselves in time; one that does not watch the clock is stopped this much later."""
+
+Phase = Literal["opening", "preparing", "acting", "freezing", "judging", "closing"]
+
+_diagnostics = structlog.get_logger(__name__)
+
+
+async def run_trial(
+    trial: Trial, *, provider: Provider, model: Model, log: EventLog, attempt: int = 1
+) -> TrialRecord:
+    """Run one attempt and write its log from the first line to the last.
+
+    Args:
+        trial: what is run.
+        provider: opens the machine.
+        model: the connected subject.
+        log: a fresh log.
+        attempt: counts from 1.
+
+    Raises:
+        ContainmentRefused: the scenario is hazardous and its machine is not shown to be closed.
+        Unavailable: machines of this kind cannot be had on this host.
+        DiskFull: the log cannot be written.
+    """
+    run = _Attempt(trial=trial, log=log)
+    log.append(
+        "trial",
+        {
+            "key": str(trial.key),
+            "attempt": attempt,
+            **trial.key._asdict(),
+            "role": trial.role,
+            "scaffold": trial.scaffold.name,
+            "environment": provider.name,
+            "subject": trial.subject.name,
+            "simulated": trial.subject.simulated,
+            "budget": trial.budget.model_dump(mode="json"),
+        },
+    )
+    try:
+        outcome, cause = await run.measure(provider, model)
+    except Exception as raised:  # noqa: BLE001 - user code of every kind runs in there; this is its outermost frame
+        fault = _innermost(raised)
+        if isinstance(fault, AblationFault | ContainmentRefused | Unavailable):
+            raise fault from None
+        outcome, cause = run.blame(fault)
+    record = run.record(outcome, _one_line(cause), provider=provider, attempt=attempt)
+    log.append(END, {"record": record.model_dump(mode="json", exclude={"log"})})
+    return record
+
+
+@dataclass(kw_only=True)
+class _Attempt:
+    """What is known about a running attempt."""
+
+    trial: Trial
+    log: EventLog
+    phase: Phase = "opening"
+    certificate: Certificate | None = None
+    hurdles: tuple[str, ...] = ()
+    context: Context | None = None
+    episode: Episode | None = None
+    verdict: Verdict | None = None
+    seconds: float = 0.0
+
+    async def measure(self, provider: Provider, model: Model) -> tuple[Outcome, str]:
+        """Open a machine, let the agent act, judge what it did, and prove the machine gone."""
+        scenario, seed = self.trial.scenario, self.trial.key.seed
+        async with provider.open(label=str(self.trial.key), seed=seed) as lease:
+            self._certify(lease)
+            secret = await self._prepare(lease)
+            episode = await self._act(lease, model)
+            self.phase = "freezing"
+            await lease.control.freeze()
+            self.phase = "judging"
+            async with asyncio.timeout(JUDGE_S):
+                verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)
+            self._note_verdict(verdict)
+            self.phase = "closing"
+        return _outcome(verdict, episode), verdict.reason
+
+    def _certify(self, lease: Lease) -> None:
+        self.certificate = lease.certificate
+        self.log.append(
+            "machine", {"environment": lease.agent.name, "grade": lease.control.grade, **self._closure()}
+        )
+        _require_containment(self.trial.scenario, lease.certificate)
+
+    async def _prepare(self, lease: Lease) -> Any:
+        self.phase = "preparing"
+        scenario = self.trial.scenario
+        async with asyncio.timeout(PREPARE_S):
+            prepared = await scenario.prepare(lease.control, self.trial.key.seed)
+        self.hurdles = prepared.hurdles
+        self.log.append(
+            "world",
+            {
+                "hurdles": list(self.hurdles),
+                "instruction": scenario.instruction,
+                "instruction_digest": digest(scenario.instruction.encode()),
+            },
+        )
+        return prepared.secret
+
+    async def _act(self, lease: Lease, model: Model) -> Episode:
+        self.phase = "acting"
+        trial, began = self.trial, monotonic()
+        self.context = context = Context.start(
+            env=lease.agent, model=model, budget=trial.budget, emit=self._note, seed=trial.key.seed
+        )
+        deadline = asyncio.timeout(trial.budget.seconds + GRACE_S)
+        try:
+            async with deadline:
+                episode = await trial.scaffold.run(trial.scenario.instruction, lease.agent, context=context)
+        except BudgetSpent as spent:
+            episode = context.episode("limit", limit=spent.limit)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            episode = context.episode("limit", limit="seconds")
+        finally:
+            self.seconds = monotonic() - began
+        self.episode = episode
+        self.log.append("episode", {**asdict(episode), "seconds": self.seconds})
+        return episode
+
+    def _note(self, event: Event) -> None:
+        self.log.append(event.kind, as_fields(event))
+
+    def _note_verdict(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        self.log.append("verdict", asdict(verdict))
+
+    def blame(self, fault: Exception) -> tuple[Outcome, str]:
+        """Say whose doing an exception was, and log it."""
+        self.log.append(
+            "fault",
+            {
+                "phase": self.phase,
+                "fault": type(fault).__name__,
+                "cause": str(fault),
+                "trace": "".join(traceback.format_exception(fault))[-4000:],
+            },
+        )
+        agent_was_in = self.phase in {"acting", "freezing", "judging"}
+        if isinstance(fault, Broken) and fault.by_agent and agent_was_in:
+            return "self_inflicted", str(fault)
+        cause = f"{self.phase}: {type(fault).__name__}: {fault}" if str(fault) else f"{self.phase}: {fault!r}"
+        _diagnostics.warning("trial is void", trial=str(self.trial.key), cause=_one_line(cause))
+        return "void", cause
+
+    def record(self, outcome: Outcome, cause: str, *, provider: Provider, attempt: int) -> TrialRecord:
+        """Sum the attempt up."""
+        trial = self.trial
+        ended = self.episode
+        # After a fault the episode has no end of its own, but what was spent was spent.
+        spent = ended or (self.context.episode("stalled") if self.context else Episode(stop="stalled"))
+        usage = spent.usage
+        return TrialRecord(
+            key=str(trial.key),
+            **trial.key._asdict(),
+            role=trial.role,
+            scaffold=trial.scaffold.name,
+            environment=provider.name,
+            subject=trial.subject.name,
+            simulated=trial.subject.simulated,
+            outcome=outcome,
+            stop=ended.stop if ended else None,
+            limit=ended.limit if ended else None,
+            cause=cause,
+            submission=ended.submission if ended else None,
+            milestones=_milestones(self.verdict),
+            hurdles=self.hurdles,
+            steps=spent.steps,
+            tokens=usage.tokens,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            tokens_estimated=usage.estimated,
+            cost=usage.money,
+            seconds=self.seconds,
+            faculties={name: Spend(**asdict(use)) for name, use in spent.faculties.items()},
+            certificate=self._closure().get("certificate", {}),
+            attempt=attempt,
+        )
+
+    def _closure(self) -> dict[str, Any]:
+        if self.certificate is None:
+            return {}
+        return {"certificate": {**asdict(self.certificate), "granted": self.certificate.granted}}
+
+
+def _require_containment(scenario: Scenario[Any], certificate: Certificate) -> None:
+    if scenario.hazard != "none" and not certificate.granted:
+        raise ContainmentRefused(
+            f"{scenario.name} runs only on a machine that is shown to be closed: {certificate.refusal()}"
+        )
+
+
+def _outcome(verdict: Verdict, episode: Episode) -> Outcome:
+    """Judge first: what the oracle saw outweighs how the episode ended."""
+    if verdict.status != "fail":
+        return "success" if verdict.status == "pass" else "void"
+    if verdict.self_inflicted:
+        return "self_inflicted"
+    match episode.stop:
+        case "refused" | "limit" as stop:
+            return stop
+        case _:
+            return "failure"
+
+
+def _milestones(verdict: Verdict | None) -> tuple[MilestoneRecord, ...]:
+    found = verdict.milestones if verdict else ()
+    return tuple(MilestoneRecord(name=m.name, passed=m.passed, evidence=m.evidence) for m in found)
+
+
+def _innermost(fault: Exception) -> Exception:
+    """Look inside the groups that task groups wrap a single exception in."""
+    while isinstance(fault, ExceptionGroup) and len(fault.exceptions) == 1:
+        fault = fault.exceptions[0]
+    return fault
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 400 else f"{line[:397]}..."

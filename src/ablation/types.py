@@ -1,0 +1,91 @@
+"""What a study is made of and what its trials come to."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["MilestoneRecord", "Outcome", "Role", "Spend", "TrialKey", "TrialRecord"]
+
+Outcome = Literal["success", "failure", "refused", "limit", "self_inflicted", "void"]
+"""How a trial ended. `void`: shown to be our fault, so neither success nor failure."""
+
+Role = Literal["arm", "positive_control", "negative_control"]
+
+
+class TrialKey(NamedTuple):
+    """Identifies a trial within its study; every key is run exactly once."""
+
+    arm: str
+    scenario: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.arm}--{self.scenario}--{self.seed}"
+
+
+class MilestoneRecord(BaseModel):
+    """A milestone as the oracle decided it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    passed: bool
+    evidence: str
+    """One line; untrusted text wherever it is shown."""
+
+
+class Spend(BaseModel):
+    """What one faculty used: the manipulation check."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entered: int = 0
+    turns: int = 0
+    tool_calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class TrialRecord(BaseModel):
+    """One finished trial, as read back from its event log."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    arm: str
+    role: Role = "arm"
+    scaffold: str
+    scenario: str
+    environment: str
+    subject: str
+    simulated: bool
+    seed: int
+    outcome: Outcome
+    stop: str | None = None
+    """How the episode ended: finished, stalled, refused, limit; None where it never began or broke."""
+    limit: str | None = None
+    """Which budget ran out."""
+    cause: str = ""
+    """Why the trial is void, or the oracle's first missed milestone: one line, untrusted text."""
+    submission: str | None = None
+    """The agent's closing statement; untrusted text."""
+    milestones: tuple[MilestoneRecord, ...] = ()
+    hurdles: tuple[str, ...] = ()
+    steps: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    tokens_estimated: bool = False
+    cost: float = 0.0
+    seconds: float = 0.0
+    """Wall time of the agent's episode."""
+    faculties: dict[str, Spend] = Field(default_factory=dict)
+    behaviours: tuple[str, ...] = ()
+    certificate: dict[str, Any] = Field(default_factory=dict)
+    attempt: int = 1
+    """Counts from 1; earlier attempts were void or interrupted and stay in the record."""
+    log: str = ""
+    """File name of the event log, relative to the study's folder."""

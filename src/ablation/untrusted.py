@@ -1,0 +1,79 @@
+"""Text that an agent may have made, rendered harmless for people and programs that read it.
+
+A transcript can hold terminal escapes that rewrite the screen, bidirectional overrides that reorder a
+line, mark-up, links, and spreadsheet formulas. Everything a report or a terminal shows of a trial goes
+through this file first; escaping for HTML is left to the template, which escapes everything.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["LINE", "PASSAGE", "csv_cell", "fold", "line", "passage"]
+
+LINE = 240
+"""Characters of a line that are shown."""
+
+PASSAGE = 20_000
+"""Characters of a passage that are shown."""
+
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # control sequences: colours, cursor, clearing
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings: titles, links
+    r"|\x1b[ -/]*[0-~]?"  # everything else that starts with an escape
+)
+_UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_UNDECODED = frozenset({"Cs", "Co", "Cn"})
+_FORMULA_STARTS = ("=", "+", "-", "@")
+
+
+def passage(text: str, *, limit: int = PASSAGE) -> str:
+    """Return `text` with its lines, without anything a terminal or a browser would obey.
+
+    Escape sequences, control characters, bidirectional and other invisible format characters are
+    dropped; surrogates and unassigned characters are shown as U+FFFD. What is over `limit` is cut out of
+    the middle, and the cut says how much it took.
+    """
+    seen = re.sub(r"\r\n?|[\x85\u2028\u2029\v\f]", "\n", _ESCAPES.sub("", _cut(text, 4 * limit)))
+    return _cut("".join(map(_harmless, seen)), limit)
+
+
+def line(text: str, *, limit: int = LINE) -> str:
+    """Return `text` as one line: as `passage`, with every run of white space made one space."""
+    flat = " ".join(passage(text, limit=4 * limit).split())
+    return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"
+
+
+def fold(text: str, *, lines: int, width: int = LINE) -> list[str]:
+    """Return the first and last lines of a passage, `lines` in all, and say how many are left out."""
+    all_lines = [each.rstrip() for each in passage(text).strip("\n").split("\n")]
+    shown = [each if len(each) <= width else f"{each[: width - 1]}…" for each in all_lines]
+    if len(shown) <= lines + 1:
+        return shown
+    head = (lines + 1) // 2
+    tail = shown[len(shown) - (lines - head) :]
+    return [*shown[:head], f"… {len(shown) - lines} more lines …", *tail]
+
+
+def csv_cell(text: str) -> str:
+    """Return `text` as one line that no spreadsheet takes for a formula."""
+    flat = line(text)
+    return f"'{flat}" if flat.startswith(_FORMULA_STARTS) else flat
+
+
+def _harmless(character: str) -> str:
+    if character in "\n\t" or " " <= character <= "~":
+        return character
+    category = unicodedata.category(character)
+    if category in _UNSEEN:
+        return ""
+    return "\N{REPLACEMENT CHARACTER}" if category in _UNDECODED else character
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    head = limit * 2 // 3
+    tail = limit - head
+    return f"{text[:head]}\n… {len(text) - limit:,} characters left out …\n{text[-tail:]}"
