@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -134,14 +133,10 @@ async def test_open_files_are_limited(lease: Lease) -> None:
 
 def _groups_of(pid: int) -> list[Path]:
     """The machine's own control group in each hierarchy, as the kernel names it."""
-    line = re.compile(r"\d+:[^:]*:(/.*)").fullmatch
-    names = {found[1] for found in map(line, Path(f"/proc/{pid}/cgroup").read_text().splitlines()) if found}
-    return [
-        path
-        for hierarchy in hierarchies()
-        for name in names
-        if (path := hierarchy.parent / Path(name).name).is_dir()
-    ]
+    paths = [Path(line.split(":", 2)[2]) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    names = {path.name for path in paths} - {""}
+    groups = [hierarchy.parent / name for hierarchy in hierarchies() for name in names]
+    return [group for group in groups if group.is_dir()]
 
 
 async def test_nothing_is_left_after_the_machine() -> None:
