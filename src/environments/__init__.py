@@ -1,7 +1,15 @@
 """Machines an agent acts on, and the fences around them."""
 
-from environments.errors import Broken, Closed, ContainmentRefused, EnvironmentFault, Unavailable
-from environments.protocols import Control, Environment, Provider
+from environments.errors import (
+    Broken,
+    Closed,
+    ContainmentRefused,
+    EnvironmentFault,
+    LinkLost,
+    Rebooted,
+    Unavailable,
+)
+from environments.protocols import Checkpoints, Control, Environment, Provider
 from environments.types import (
     Certificate,
     ExecResult,
@@ -18,6 +26,7 @@ from environments.types import (
 __all__ = [
     "Broken",
     "Certificate",
+    "Checkpoints",
     "Closed",
     "ContainmentRefused",
     "Control",
@@ -29,9 +38,11 @@ __all__ = [
     "Grade",
     "Lease",
     "Limits",
+    "LinkLost",
     "Listener",
     "Probe",
     "Process",
     "Provider",
+    "Rebooted",
     "Unavailable",
 ]

@@ -1,7 +1,8 @@
-"""The three contracts a kind of machine fulfils.
+"""The contracts a kind of machine fulfils.
 
 `Environment` is what an agent holds, `Control` is what preparation and judging hold. They share no
-verb, so that one can never be passed for the other. A `Provider` opens machines and hands out both.
+verb, so that one can never be passed for the other. A `Provider` opens machines and hands out both, and
+`Checkpoints` where its machines can go back in time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from environments.types import ExecResult, FileFact, Grade, Lease, Listener, Process
 
-__all__ = ["Control", "Environment", "Provider"]
+__all__ = ["Checkpoints", "Control", "Environment", "Provider"]
 
 
 @runtime_checkable
@@ -48,6 +49,8 @@ class Environment(Protocol):
 
         Raises:
             Broken: the machine cannot run commands any more.
+            LinkLost: it cannot be reached any more.
+            Rebooted: it was started anew meanwhile; raised once, for what was running or came next.
             Closed: the machine was frozen or closed.
         """
         ...
@@ -133,6 +136,31 @@ class Control(Protocol):
         """Take the agent's hands off: its handle is closed and its running commands are ended.
 
         Services it left in the background stay alive, so that they can be judged.
+        """
+        ...
+
+
+@runtime_checkable
+class Checkpoints(Protocol):
+    """Saved states of one machine: its disk, its memory, its running processes."""
+
+    async def save(self, name: str) -> None:
+        """Keep the machine as it is now under `name`, in place of an older state of that name."""
+        ...
+
+    async def restore(self, name: str) -> None:
+        """Put the machine back. Its handles stay good; commands that were running are gone.
+
+        Raises:
+            KeyError: nothing was saved under that name.
+        """
+        ...
+
+    def fork(self, name: str, *, label: str) -> AbstractAsyncContextManager[Lease]:
+        """Open another machine that starts from a saved state of this one.
+
+        Raises:
+            KeyError: nothing was saved under that name.
         """
         ...
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
-    from environments.protocols import Control, Environment
+    from environments.protocols import Checkpoints, Control, Environment
 
 __all__ = [
     "Certificate",
@@ -163,3 +163,5 @@ class Lease:
     agent: Environment
     control: Control
     certificate: Certificate
+    checkpoints: Checkpoints | None = None
+    """Where machines of this kind can be saved, put back and forked."""

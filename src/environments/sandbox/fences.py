@@ -77,8 +77,13 @@ class Fence:
         return True
 
 
-def raise_fence(label: str, limits: Limits) -> Fence:
+def raise_fence(label: str, limits: Limits, *, own: int = 2) -> Fence:
     """Make the groups of one machine and set their limits.
+
+    Args:
+        label: name of the groups, of no other machine on this host.
+        limits: what is set.
+        own: processes of the machine itself, which are not the agent's to spend.
 
     Raises:
         OSError: the host changed its mind about letting us.
@@ -89,7 +94,7 @@ def raise_fence(label: str, limits: Limits) -> Fence:
             group = hierarchy.parent / label
             group.mkdir()
             groups.append((hierarchy, group))
-            for name, value in _settings(hierarchy, limits).items():
+            for name, value in _settings(hierarchy, limits, own).items():
                 (group / name).write_text(str(value))
     except BaseException:
         for _, group in groups:
@@ -98,8 +103,8 @@ def raise_fence(label: str, limits: Limits) -> Fence:
     return Fence(groups=tuple(groups))
 
 
-def _settings(hierarchy: Hierarchy, limits: Limits) -> dict[str, int]:
-    """Limit files of one group. The machine's own two processes are not the agent's to spend."""
+def _settings(hierarchy: Hierarchy, limits: Limits, own: int) -> dict[str, int]:
+    """Limit files of one group."""
     settings: dict[str, int] = {}
     if "memory" in hierarchy.controllers:
         names = ("memory.max",) if hierarchy.version == 2 else ("memory.limit_in_bytes",)
@@ -107,7 +112,7 @@ def _settings(hierarchy: Hierarchy, limits: Limits) -> dict[str, int]:
         swap = "memory.swap.max" if hierarchy.version == 2 else "memory.swappiness"
         settings[swap] = 0
     if "pids" in hierarchy.controllers:
-        settings["pids.max"] = limits.processes + 2
+        settings["pids.max"] = limits.processes + own
     return settings
 
 

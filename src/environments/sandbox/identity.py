@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["acting_as"]
+__all__ = ["FIRST_UID", "UIDS", "acting_as"]
+
+# Machines opened by root run as host users that own nothing. The range lies above those that
+# distributions and container engines hand out.
+FIRST_UID, UIDS = 1_900_000_000, 100_000_000
 
 _libc = ctypes.CDLL(None)
 

@@ -21,6 +21,7 @@ from environments.errors import Broken
 from environments.processes import Child, readable
 from environments.sandbox.closure import certify
 from environments.sandbox.fences import Fence, raise_fence
+from environments.sandbox.identity import FIRST_UID, UIDS
 from environments.sandbox.machine import SandboxControl, SandboxEnvironment
 from environments.sandbox.obstacles import explain
 from environments.sandbox.procfs import MachineProc
@@ -39,9 +40,6 @@ _OPENING_S = 20.0
 _SHARED_MEMORY_BYTES = 16 << 20
 _SESSION_BYTES = 32 << 20
 _SESSION = PurePosixPath("/run/session")
-# Sandboxes opened by root run as host users that own nothing. The range lies above those that
-# distributions and container engines hand out.
-_FIRST_UID, _UIDS = 1_900_000_000, 100_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +248,7 @@ def _user_of_machines() -> tuple[int, int]:
     """Host uid and gid that a machine's user is: our own, or, as root, one that owns nothing."""
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
-    uid = _FIRST_UID + secrets.randbelow(_UIDS)
+    uid = FIRST_UID + secrets.randbelow(UIDS)
     return uid, uid
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Shell"]
 
 _SHELL = ("bash", "-c")
+_ITS_OWN = ("$$", "{$", "$PPID", "{PPID")
+"""What a fork of the runner would answer with the runner's own: a text that asks for it gets a new shell."""
 _PATIENCE_S = 5.0
 _MOST_RUNNERS = 32
 
@@ -170,6 +172,7 @@ class Shell:
         number = str(self._count)
         started = time.perf_counter()
         timed_out = False
+        answer: asyncio.Future[str] | None = None
         try:
             self._put(f"{number}.run", script)
             if stdin:
@@ -192,6 +195,8 @@ class Shell:
             self._abandon(runner)
             raise
         finally:
+            if answer is not None:
+                answer.cancel()
             self._forget(number)
         return ExecResult(
             status=status,
@@ -318,7 +323,7 @@ class Shell:
 
 
 def _script(argv: Sequence[str], cwd: PurePosixPath | None) -> bytes:
-    """Return the shell text of a command; the runner's fork already is the bash of `bash -c TEXT`.
+    """Return the shell text of a command; the runner's fork already is the bash of most `bash -c TEXT`.
 
     Raises:
         ValueError: an argument holds a NUL byte, which no process can be given.
@@ -326,7 +331,7 @@ def _script(argv: Sequence[str], cwd: PurePosixPath | None) -> bytes:
     if any("\0" in argument for argument in argv):
         raise ValueError("an argument holds a NUL byte")
     place = f"cd -- {shlex.quote(str(cwd))} || exit 126\n" if cwd is not None else ""
-    if tuple(argv[:2]) == _SHELL and len(argv) == 3:
+    if tuple(argv[:2]) == _SHELL and len(argv) == 3 and not any(own in argv[2] for own in _ITS_OWN):
         return (place + argv[2]).encode(errors="surrogateescape")
     return (place + "exec " + shlex.join(argv)).encode(errors="surrogateescape")
 

@@ -30,7 +30,7 @@ _MOST_BYTES = 1 << 20
 
 
 class Dialer:
-    """Dials loopback ports of one machine.
+    """Makes connections in one network namespace.
 
     Args:
         user_namespace: path of a user namespace that may enter the network namespace.
@@ -70,6 +70,22 @@ class Dialer:
                     received += chunk
         return bytes(received) if connected else None
 
+    async def connect(self, address: str, port: int, *, timeout_s: float = 10.0) -> socket.socket:
+        """Return a connected TCP socket; closing it is the caller's.
+
+        Raises:
+            OSError: nothing accepts the connection there, or not in time.
+            Broken: the network could not be entered.
+        """
+        connection = await self._socket(b"t")
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.get_running_loop().sock_connect(connection, (address, port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     async def listening(self) -> list[ListeningSocket]:
         """Return the TCP sockets of the machine that accept connections.
 
@@ -93,10 +109,15 @@ class Dialer:
     async def _socket(self, kind: bytes) -> socket.socket:
         async with self._turn:
             channel = self._channel or self._start()
-            loop = asyncio.get_running_loop()
-            await loop.sock_sendall(channel, kind)
-            await readable(channel.fileno())
-            _, fds, _, _ = socket.recv_fds(channel, 1, 1)
+            fds: list[int] = []
+            try:
+                with suppress(ConnectionError):
+                    await asyncio.get_running_loop().sock_sendall(channel, kind)
+                    await readable(channel.fileno())
+                    _, fds, _, _ = socket.recv_fds(channel, 1, 1)
+            finally:
+                if not fds:  # gone, or cancelled: an answer that comes late must not be taken for the next
+                    self.close()
             if not fds:
                 raise Broken("the machine's network could not be entered", by_agent=False)
         made = socket.socket(fileno=fds[0])
@@ -117,5 +138,7 @@ class Dialer:
         """End the helper."""
         if self._channel is not None:
             self._channel.close()
+            self._channel = None
         if self._child is not None:
             self._child.close()
+            self._child = None
