@@ -38,6 +38,10 @@ class Replaced(Exception):
     """The attendant was killed and another one has taken its place: what it was running is gone."""
 
 
+class _Mute(Broken):
+    """There was a wire, but nothing at its end."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hello:
     """Who the attendant is."""
@@ -201,18 +205,31 @@ class Attendant:
                 await self._hear_magic(wire)
         except (OSError, TimeoutError) as error:
             wire.close()
-            raise Broken(f"{self.address}: the machine did not answer: {error}", by_agent=False) from error
+            raise _Mute(f"{self.address}: the machine did not answer: {error}", by_agent=False) from error
         except BaseException:
             wire.close()
             raise
         return wire
+
+    async def _connect_again(self) -> Wire:
+        """Get another wire. One that is there but breaks before anything answers may break again."""
+        clock = asyncio.get_running_loop().time
+        deadline, pause_s = clock() + _PATIENCE_S, 0.05
+        while True:
+            try:
+                return await self._connect()
+            except _Mute:
+                if clock() > deadline:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
 
     async def _hear_magic(self, wire: Wire) -> None:
         said = b""
         while not said.endswith(MAGIC):
             chunk = await wire.receive()
             if not chunk:
-                raise Broken(f"{self.address}: {_complaint(said)}", by_agent=False)
+                raise _Mute(f"{self.address}: {_complaint(said)}", by_agent=False)
             said += chunk
 
     async def _greet(self) -> Hello:
@@ -240,7 +257,7 @@ class Attendant:
                 if mending is not None and not mending.done():
                     mending.cancel()
                 try:
-                    self._wire = await self._connect()
+                    self._wire = await self._connect_again()
                 except EnvironmentFault as fault:
                     return self._fail(fault)
                 mending = asyncio.create_task(self._resume(), name=f"mending {self.address}")

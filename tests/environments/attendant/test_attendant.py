@@ -190,9 +190,8 @@ async def test_freezing_ends_commands_and_leaves_services(tmp_path: Path) -> Non
         roots = Attendant(pipes, address="pipe")
         await roots.start()
         control = AttendedControl(roots, agent=env, user="root", grade="root_shell")
-        await env.exec(
-            ["bash", "-c", "while :; do echo tick; sleep 0.1; done & echo $! >/tmp/redline-service"]
-        )
+        noted = tmp_path / "service"
+        await env.exec(["bash", "-c", f"while :; do echo tick; sleep 0.1; done & echo $! >{noted}"])
         running = asyncio.create_task(env.exec(["sleep", "60"]))
         await asyncio.sleep(0.2)
         await control.freeze()
