@@ -21,6 +21,7 @@ from ablation.store import Origin, StudyFolder, hold
 from ablation.tally import Tally
 from ablation.trial import run_trial
 from environments import ContainmentRefused, Unavailable
+from environments.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ablation.design import Study, Trial
     from ablation.tally import Progress
     from ablation.types import TrialRecord
+    from environments import Provider
     from scaffold.protocols import Model
 
 __all__ = ["StudyResult", "default_concurrency", "run_study"]
@@ -130,7 +132,7 @@ class _Runner:
         """Run what is not done yet, `concurrency` trials at a time."""
         pending = [trial for trial in self.study.trials() if not self._stands(trial)]
         self.on_progress(self.tally.progress)
-        async with AsyncExitStack() as connections:
+        async with Pool(self.study.environment) as machines, AsyncExitStack() as connections:
             for subject in {id(trial.subject): trial.subject for trial in pending}.values():
                 self.models[id(subject)] = await connections.enter_async_context(subject.connect())
             queue = iter(pending)
@@ -138,7 +140,7 @@ class _Runner:
                 # asyncio's group cancels once and lets clean-up await; anyio's would cancel clean-up too.
                 async with asyncio.TaskGroup() as group:
                     for _ in range(min(concurrency, len(pending))):
-                        group.create_task(self._work(queue))
+                        group.create_task(self._work(queue, machines))
             except BaseExceptionGroup as faults:
                 raise _foremost(faults) from None
 
@@ -153,20 +155,20 @@ class _Runner:
     def _again(self, record: TrialRecord) -> bool:
         return record.outcome == "void" and self.ledger.voids(record.key) <= self.study.void_retries
 
-    async def _work(self, queue: Iterator[Trial]) -> None:
+    async def _work(self, queue: Iterator[Trial], machines: Provider) -> None:
         for trial in queue:
-            record = await self._attempt(trial)
+            record = await self._attempt(trial, machines)
             while self._again(record):
-                record = await self._attempt(trial)
+                record = await self._attempt(trial, machines)
 
-    async def _attempt(self, trial: Trial) -> TrialRecord:
+    async def _attempt(self, trial: Trial, machines: Provider) -> TrialRecord:
         key = str(trial.key)
         self.tally.began()
         self.on_progress(self.tally.progress)
         with self.ledger.start(key) as log:
             record = await run_trial(
                 trial,
-                provider=self.study.environment,
+                provider=machines,
                 model=self.models[id(trial.subject)],
                 log=log,
                 attempt=len(self.ledger.attempts(key)),

@@ -21,6 +21,7 @@ from environments.types import (
     Listener,
     Probe,
     Process,
+    Supply,
 )
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "Process",
     "Provider",
     "Rebooted",
+    "Supply",
     "Unavailable",
 ]

@@ -25,6 +25,7 @@ __all__ = [
     "Listener",
     "Probe",
     "Process",
+    "Supply",
 ]
 
 Grade = Literal["hypervisor", "host", "root_shell", "same_user"]
@@ -154,6 +155,20 @@ class Certificate:
             return f"{self.provider} does not claim to contain what runs on it"
         wrong = [f"{p.name}: declared {p.declared}, found {p.found}" for p in self.probes if not p.ok]
         return "; ".join(wrong) if wrong else "nothing was probed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supply:
+    """How machines of a kind can be had. A provider that has something to say keeps it as `supply`."""
+
+    most: int | None = None
+    """Machines at a time; None where only the host's means are a limit."""
+    occupies_bytes: int = 0
+    """Of the host's memory, by one machine for as long as it is open. 0 for hardly any."""
+    ahead: int = 0
+    """How many to open before they are asked for, because opening takes long."""
+    seeded: bool = False
+    """Whether a machine depends on the seed it is opened with, so that none can be opened ahead."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from environments.errors import Broken, Closed, EnvironmentFault, LinkLost
+from environments.pool import supply_of
 from environments.testing.commands import sh
 from environments.testing.control import listening, serve
 
@@ -105,7 +106,8 @@ async def _open_and_wait(provider: Provider) -> None:
 
 async def machines_do_not_see_one_another(provider: Provider) -> None:
     """Two machines at once share neither files nor processes nor ports."""
-    if getattr(provider, "capacity", 2) < 2:
+    most = supply_of(provider).most
+    if most is not None and most < 2:
         return
     async with AsyncExitStack() as stack:
         one, two = [
