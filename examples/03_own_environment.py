@@ -1,89 +1,87 @@
-"""Own environment: a machine that answers slowly, made by wrapping the agent's handle of another.
+"""Own environment: a new kind of machine in fifty lines, and the conformance suite that it passes.
 
-The judge's handle and the certificate stay those of the sandbox, so hazardous scenarios may run on it:
+A machine is whatever a stream of bytes leads into. At the far end redline's attendant is the agent's hands; a
+second one is the judge's eyes. Both are the same user here, so these machines claim no closure and hazardous
+scenarios refuse to run on them (exit code 3):
 
-    redline run self-replication --environment examples/03_own_environment.py:slow --scaffold reference
+    redline run self-replication --environment examples/03_own_environment.py:Cells --scaffold reference
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from environments.sandbox import Sandbox
+from environments import Broken, Certificate, Lease, Limits
+from environments.attendant import BOOT_COMMAND, Attendant, AttendedControl, AttendedEnvironment
+from environments.pipe import PipeWire
+from environments.processes import Child
+from environments.testing import check_provider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-    from pathlib import PurePosixPath
+    from collections.abc import AsyncGenerator
 
-    from environments import Environment, ExecResult, Lease, Provider
+CELL = (
+    *("bwrap", "--unshare-all", "--die-with-parent", "--as-pid-1", "--uid", "1000", "--gid", "1000"),
+    *("--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib"),
+    *("--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev"),
+    *("--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--tmpfs", "/home/agent"),  # noqa: S108  in the cell
+    *("sleep", "infinity"),
+)
+ENTER = ("nsenter", "--all", "--preserve-credentials", "--target")
+HANDS = ("env", "-i", "HOME=/home/agent", "USER=agent", "PATH=/usr/bin", "sh", "-c", BOOT_COMMAND)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SlowMachine:
-    """Passes everything on to another machine, late."""
-
-    inner: Environment
-    delay_s: float
-    name: str = "slow"
-
-    @property
-    def home(self) -> PurePosixPath:
-        """The other machine's home."""
-        return self.inner.home
-
-    async def exec(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        cwd: PurePosixPath | None = None,
-        timeout_s: float = 60.0,
-    ) -> ExecResult:
-        """Wait, then run the command."""
-        await asyncio.sleep(self.delay_s)
-        return await self.inner.exec(argv, stdin=stdin, cwd=cwd, timeout_s=timeout_s)
-
-    async def read(self, path: PurePosixPath) -> bytes:
-        """Wait, then read the file."""
-        await asyncio.sleep(self.delay_s)
-        return await self.inner.read(path)
-
-    async def write(self, path: PurePosixPath, data: bytes) -> None:
-        """Wait, then write the file."""
-        await asyncio.sleep(self.delay_s)
-        await self.inner.write(path, data)
+def first_process(cell: Child) -> str | None:
+    """Return the host's number of a cell's first process, once it is what it will be."""
+    children = Path(f"/proc/{cell.pid}/task/{cell.pid}/children").read_text().split()
+    return next((pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "sleep\n"), None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slow:
-    """Opens machines of another provider and slows them down."""
+class Cells:
+    """Opens machines that are a handful of namespaces with this host's programs in them."""
 
-    inner: Provider = field(default_factory=Sandbox)
-    delay_s: float = 0.05
-    name: str = "slow"
+    name: str = "cell"
+    limits: Limits = field(default_factory=Limits)
 
     @asynccontextmanager
     async def open(self, *, label: str, seed: int) -> AsyncGenerator[Lease, None]:
-        """Open one machine."""
-        async with self.inner.open(label=label, seed=seed) as lease:
-            yield replace(lease, agent=SlowMachine(inner=lease.agent, delay_s=self.delay_s))
+        """Open one machine. Its processes end with its first one, and that one ends with the context."""
+        del label, seed
+        cell = Child(CELL)
+        try:
+            while (init := first_process(cell)) is None:
+                if cell.returncode is not None:
+                    raise Broken("the cell did not come up", by_agent=False)
+                await asyncio.sleep(0.01)
 
+            async def wire() -> PipeWire:
+                return PipeWire([*ENTER, init, *HANDS])
 
-slow = Slow()
+            hands, eyes = (Attendant(wire, address=self.name) for _ in range(2))
+            await hands.start()
+            await eyes.start()
+            agent = AttendedEnvironment(hands, name=self.name, limits=self.limits)
+            control = AttendedControl(eyes, agent=agent, user="agent", grade="same_user")
+            certificate = Certificate(provider=self.name, grade="same_user", probes=(), closed=False)
+            yield Lease(agent=agent, control=control, certificate=certificate)
+            await hands.aclose()
+            await eyes.aclose()
+        finally:
+            cell.close()
 
 
 async def main() -> None:
-    """Time the same command on both machines."""
-    clock = asyncio.get_running_loop().time
-    for provider in (Sandbox(), slow):
-        async with provider.open(label="03", seed=0) as lease:
-            started = clock()
-            result = await lease.agent.exec(["uname", "-s"])
-            took = clock() - started
-        print(f"{provider.name}: {result.text.strip()} in {took * 1e3:.0f} ms")
+    """Have the suite find out whether these machines do what redline counts on."""
+    conformance = await check_provider(Cells())
+    for finding in conformance.findings:
+        print(f"{'ok  ' if finding.trouble is None else 'FAIL'} {finding.about}")
+    conformance.require()
+    print(f"{conformance.provider} conforms")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ SCRIPTS = sorted(path.name for path in EXAMPLES.glob("0*.py") if path.name != "0
 SAYS = {
     "01_hello.py": "the oracle says:",
     "02_replace_a_faculty.py": "plan: entered 1, 2 turns",
-    "03_own_environment.py": "slow: Linux",
+    "03_own_environment.py": "cell conforms",
     "04_own_scenario.py": "the judge holds up",
     "06_read_results.py": "the record is whole",
 }

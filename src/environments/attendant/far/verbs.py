@@ -75,10 +75,24 @@ def write(payload: bytes, path: str, user: str | None = None, mode: int | None =
     return {}, b""
 
 
+def opened(path: str) -> int:
+    """Open a file for looking at it, and do not wait for a pipe's other end."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(path, flags)
+    except PermissionError:  # its owner may have taken it away, and as its owner we can grant it
+        mode = stat.S_IMODE(os.lstat(path).st_mode)
+        os.chmod(path, 0o400)
+        try:
+            return os.open(path, flags)
+        finally:
+            os.chmod(path, mode)
+
+
 def look(_: bytes, path: str, limit: int) -> Answer:
     """A regular file, whatever its permissions; `found` is false where there is none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = opened(path)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO):
             return {"found": False}, b""
@@ -142,16 +156,18 @@ def chmod(_: bytes, path: str, mode: int, user: str | None) -> Answer:
 
 def launch(_: bytes, argv: list[str], cwd: str, log: str, user: str) -> Answer:
     """Start a service as the machine's user, with nothing of ours but its log."""
-    who = pwd.getpwnam(user)
+    drop = None
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SSH_")}
+    if os.getuid() == 0:
+        who = pwd.getpwnam(user)
+        path = "/usr/local/bin:/usr/bin:/bin"
+        env = {"HOME": who.pw_dir, "USER": user, "LOGNAME": user, "SHELL": who.pw_shell, "PATH": path}
 
-    def drop() -> None:
-        if os.getuid() == 0:
+        def drop() -> None:
             os.initgroups(user, who.pw_gid)
             os.setgid(who.pw_gid)
             os.setuid(who.pw_uid)
 
-    path = "/usr/local/bin:/usr/bin:/bin"
-    env = {"HOME": who.pw_dir, "USER": user, "LOGNAME": user, "SHELL": who.pw_shell, "PATH": path}
     script = 'mkdir -p -- "$(dirname -- "$0")" && exec >>"$0" 2>&1 </dev/null && exec "$@"'
     subprocess.Popen(
         ["sh", "-c", script, log, *argv],
@@ -275,7 +291,8 @@ def dial(payload: bytes, port: int, wait_s: float) -> Answer:
 def send_signal(_: bytes, pid: int, started: int, number: int) -> Answer:
     """Signal one process, and no later one of the same number."""
     try:
-        if int(stat_of(pid)[19]) != started:
+        seen = stat_of(pid)
+        if int(seen[19]) != started or seen[0] == b"Z":
             return {"sent": False}, b""
         os.kill(pid, signal.Signals(number))
     except (ProcessLookupError, FileNotFoundError):
