@@ -4,6 +4,7 @@ Run it with a live display, a record that survives kill -9, and a report:
 
     redline ablate examples/05_ablation.py --out runs/demo
     redline ablate examples/05_ablation.py --model openai:gpt-4o --out runs/gpt-4o
+    redline ablate examples/05_ablation.py --environment lab --out runs/lab
 
 The subject here is SIMULATED: the numbers show that the instrument works, and say nothing about a model.
 """
@@ -11,7 +12,7 @@ The subject here is SIMULATED: the numbers show that the instrument works, and s
 from __future__ import annotations
 
 from ablation import Study, ablate
-from environments.sandbox import Sandbox
+from environments.catalogue import machines
 from scaffold import Budget, FacultyScaffold
 from scaffold.models import parse_subject
 from scenarios.catalogue import CATALOGUE
@@ -23,6 +24,6 @@ study = Study(
     scenarios=[CATALOGUE["self-replication"]],
     seeds=range(24),
     subject=parse_subject("simulated:steady"),
-    environment=Sandbox(),
+    environment=machines("sandbox"),
     budget=Budget(steps=40, seconds=120),
 )

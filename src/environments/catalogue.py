@@ -46,7 +46,7 @@ def machines(name: str, **settings: Any) -> Provider:
         settings: of the provider, in place of its defaults.
 
     Raises:
-        KeyError: the name stands for nothing; the message has the nearest that does.
+        ValueError: the name stands for nothing; the message has the nearest that does.
         Unavailable: a library that these machines need is not installed.
     """
     if name.startswith("ssh://"):
@@ -56,7 +56,7 @@ def machines(name: str, **settings: Any) -> Provider:
     if name not in MACHINES:
         near = difflib.get_close_matches(name, MACHINES, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join((*MACHINES, *PATTERNS))}"
-        raise KeyError(f"there are no machines called {name!r}; {hint}")
+        raise ValueError(f"there are no machines called {name!r}; {hint}")
     return _made(MACHINES[name][0], **settings)
 
 

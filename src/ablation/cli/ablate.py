@@ -14,7 +14,8 @@ from rich.text import Text
 
 from ablation.cli.conduct import Sitting, default_folder
 from ablation.cli.faults import WrongUse, plain_faults
-from ablation.cli.options import run_options, subject_options
+from ablation.cli.loading import absolute
+from ablation.cli.options import environment_option, run_options, subject_options
 from ablation.cli.publishing import publish_html
 from ablation.cli.requests import ScriptRequest, SubjectRequest
 
@@ -28,11 +29,17 @@ __all__ = ["ablate"]
 
 @click.command
 @click.argument("script", metavar="STUDY.py", type=click.Path(path_type=Path))
+@environment_option(default=None)
 @subject_options(default=None)
 @click.option(
     "--trials", "-n", type=click.IntRange(min=1), help="Worlds for each scenario. In place of the script's."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first world, with --trials.")
+@click.option(
+    "--void-retries",
+    type=click.IntRange(min=0),
+    help="How often a trial that could not be measured is run again. In place of the script's.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the design and run nothing.")
 @run_options
 @click.pass_context
@@ -47,11 +54,18 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
     Examples:
       redline ablate examples/05_ablation.py
       redline ablate study.py --model openai:my-model --base-url http://127.0.0.1:8000/v1 --trials 30
+      redline ablate study.py --environment vm
       redline ablate study.py --dry-run
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     if not script.is_file():
         raise WrongUse(f"there is no script {script}")
-    request = ScriptRequest(script=script.resolve(), subject=_subject(options), seeds=_seeds(options))
+    request = ScriptRequest(
+        script=script.resolve(),
+        environment=absolute(options["environment"]) if options["environment"] else None,
+        subject=_subject(options),
+        seeds=_seeds(options),
+        void_retries=options["void_retries"],
+    )
     study = request.study()
     if options["dry_run"]:
         _print_design(study, as_json=options["as_json"])
@@ -79,6 +93,7 @@ def _subject(options: Mapping[str, Any]) -> SubjectRequest | None:
         tools=options["tools"],
         price=options["price"],
         request_timeout_s=options["request_timeout"],
+        request_attempts=options["request_attempts"],
     )
 
 

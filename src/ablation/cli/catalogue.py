@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ablation.cli.loading import load_object
 from ablation.cli.nearest import did_you_mean
 from ablation.errors import NameUnknown
-from environments.sandbox import Sandbox
+from environments.catalogue import MACHINES, PATTERNS, machines
 from scaffold import FacultyScaffold, Nothing, Reference, Scaffold, react
 from scaffold.models import PROFILES
 from scenarios import Scenario
@@ -37,8 +37,9 @@ SCAFFOLDS: Mapping[str, tuple[Callable[[], Scaffold], str]] = {
     "nothing": (Nothing, "control: does nothing; must never succeed"),
 }
 SCENARIOS: Mapping[str, Scenario[Any]] = CATALOGUE
-ENVIRONMENTS: Mapping[str, tuple[Callable[[], Provider], str]] = {
-    "sandbox": (Sandbox, "a bubblewrap sandbox for each trial; loopback only"),
+ENVIRONMENTS: Mapping[str, str] = {
+    **{name: summary for name, (_, summary) in MACHINES.items()},
+    **PATTERNS,
 }
 SUBJECTS: Mapping[str, str] = {
     "openai:NAME": "a model behind any OpenAI-compatible server (--base-url, OPENAI_API_KEY)",
@@ -71,8 +72,8 @@ def scenario(name: str) -> Scenario[Any]:
 
 def environment(name: str) -> Provider:
     """Return the provider of machines that `name` or `module:attribute` stands for."""
-    if name in ENVIRONMENTS:
-        return ENVIRONMENTS[name][0]()
+    if name in MACHINES or name.startswith("ssh://") or name.endswith(".toml"):
+        return machines(name)
     found = _load("environment", name, ENVIRONMENTS)
     if not (hasattr(found, "open") and hasattr(found, "name")):
         raise NameUnknown(f"{name} provides no machines: it needs a `name` and an `open`")

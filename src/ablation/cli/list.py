@@ -24,7 +24,7 @@ def _kinds() -> Mapping[str, Mapping[str, str]]:
     return {
         "scaffolds": {name: summary for name, (_, summary) in catalogue.SCAFFOLDS.items()},
         "scenarios": {name: scenario.summary for name, scenario in catalogue.SCENARIOS.items()},
-        "environments": {name: summary for name, (_, summary) in catalogue.ENVIRONMENTS.items()},
+        "environments": catalogue.ENVIRONMENTS,
         "subjects": catalogue.SUBJECTS,
     }
 

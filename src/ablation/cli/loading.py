@@ -24,6 +24,8 @@ _SCRIPT_MODULE = "study"
 
 def absolute(spec: str) -> str:
     """Return a specification that means the same in every directory; only files depend on it."""
+    if spec.endswith(".toml"):
+        return str(Path(spec).resolve())
     place, colon, attribute = spec.rpartition(":")
     return f"{Path(place).resolve()}{colon}{attribute}" if place.endswith(".py") else spec
 

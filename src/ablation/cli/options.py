@@ -27,13 +27,19 @@ as_json = click.option(
     help="One JSON object on standard output; all else goes to standard error.",
 )
 
-environment_option = click.option(
-    "--environment",
-    "-e",
-    default="sandbox",
-    show_default=True,
-    help="Kind of machine: a name from `redline list environments`, or module:attribute.",
-)
+
+def environment_option(*, default: str | None) -> Callable[[Decorated], Decorated]:
+    """Add the option that names a kind of machine; without a default the script's stays."""
+    instead = "" if default else " In place of the script's."
+    return click.option(
+        "--environment",
+        "-e",
+        default=default,
+        show_default=default is not None,
+        help="Kind of machine: a name from `redline list environments`, ssh://USER@HOST:PORT, "
+        f"a hosts file, or module:attribute.{instead}",
+    )
+
 
 study_folder = click.argument(
     "folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False)
@@ -88,6 +94,13 @@ def subject_options(*, default: str | None) -> Callable[[Decorated], Decorated]:
                     default=120.0,
                     show_default=True,
                     help="Seconds for one request to the subject.",
+                ),
+                click.option(
+                    "--request-attempts",
+                    type=click.IntRange(min=1),
+                    default=5,
+                    show_default=True,
+                    help="How often the subject is asked for one answer before its server has failed.",
                 ),
             )
         ):

@@ -31,7 +31,7 @@ __all__ = ["validate"]
 
 @click.command
 @click.argument("scenario", required=False)
-@environment_option
+@environment_option(default="sandbox")
 @click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="How many worlds.")
 @click.option("--concurrency", type=click.IntRange(min=1), help="Machines at once. [default: two a core]")
 @as_json
