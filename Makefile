@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MACHINES := $(VENV)/.machines
 DEMO := runs/demo
 
 .PHONY: demo test check bench clean
@@ -13,7 +14,7 @@ demo: $(READY)  ## The main job: a small ablation in real sandboxes, on a simula
 	$(BIN)/redline ablate examples/05_ablation.py --out $(DEMO)
 	@echo "Open $(DEMO)/report.html in a browser."
 
-test: $(READY)  ## Every test, every linter's and type checker's complaint
+test: $(MACHINES)  ## Every test, every linter's and type checker's complaint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -26,11 +27,15 @@ check: $(READY)  ## Everything `test` does but the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## Ratios against a floor and a peer, measured in one run
+bench: $(MACHINES)  ## Ratios against a floor and a peer, measured in one run
 	$(BIN)/python -m benchmarks
 
 $(READY): scripts/setup pyproject.toml requirements.lock
 	scripts/setup $(VENV)
+	@touch $@
+
+$(MACHINES): $(READY)
+	scripts/setup $(VENV) machines
 	@touch $@
 
 clean:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from environments.errors import Unavailable
@@ -52,7 +53,7 @@ def machines(name: str, **settings: Any) -> Provider:
     if name.startswith("ssh://"):
         return _made("environments.ssh:SshHosts.at", name, **settings)
     if name.endswith(".toml"):
-        return _made("environments.ssh:SshHosts.of", name, **settings)
+        return _made("environments.ssh:SshHosts.listed_in", Path(name), **settings)
     if name not in MACHINES:
         near = difflib.get_close_matches(name, MACHINES, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join((*MACHINES, *PATTERNS))}"
