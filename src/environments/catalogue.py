@@ -26,13 +26,10 @@ MACHINES: Mapping[str, tuple[str, str]] = {
         "environments.vm:VirtualMachine",
         "a QEMU machine for each trial; `redline vm build` makes its image",
     ),
-    "container": (
-        "environments.containers:Containers",
-        "a Podman or Docker container for each trial; no network",
-    ),
 }
 """Name -> where its provider is, and what it is."""
 PATTERNS: Mapping[str, str] = {
+    "container:IMAGE": "a Podman or Docker container for each trial, from an image that is there; no network",
     "ssh://USER@HOST:PORT": "a host that is there already, over SSH; cleaned after each trial",
     "HOSTS.toml": "the hosts of a file, one trial on each at a time",
 }
@@ -43,7 +40,8 @@ def machines(name: str, **settings: Any) -> Provider:
     """Return the provider of machines that `name` stands for.
 
     Args:
-        name: a key of `MACHINES`, an ssh:// address, or the path of a hosts file that ends in .toml.
+        name: a key of `MACHINES`, `container:IMAGE`, an ssh:// address, or the path of a hosts file, which ends
+            in .toml.
         settings: of the provider, in place of its defaults.
 
     Raises:
@@ -52,6 +50,8 @@ def machines(name: str, **settings: Any) -> Provider:
     """
     if name.startswith("ssh://"):
         return _made("environments.ssh:SshHosts.at", name, **settings)
+    if name.startswith("container:"):
+        return _made("environments.containers:Containers", image=name.removeprefix("container:"), **settings)
     if name.endswith(".toml"):
         return _made("environments.ssh:SshHosts.listed_in", Path(name), **settings)
     if name not in MACHINES:

@@ -72,7 +72,7 @@ def scenario(name: str) -> Scenario[Any]:
 
 def environment(name: str) -> Provider:
     """Return the provider of machines that `name` or `module:attribute` stands for."""
-    if name in MACHINES or name.startswith("ssh://") or name.endswith(".toml"):
+    if name in MACHINES or name.startswith(("ssh://", "container:")) or name.endswith(".toml"):
         return machines(name)
     found = _load("environment", name, ENVIRONMENTS)
     if not (hasattr(found, "open") and hasattr(found, "name")):

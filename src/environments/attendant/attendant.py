@@ -128,6 +128,8 @@ class Attendant:
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(1):
                     await self._wire.send(_frame({"do": "leave"}))
+                    while await self._wire.receive():  # closed at once, the wire might not carry it any more
+                        pass
             self._wire.close()
 
     async def ask(

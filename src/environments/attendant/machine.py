@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from environments.attendant.attendant import Replaced
-from environments.errors import Closed
+from environments.errors import Closed, LinkLost, Rebooted
 from environments.types import ExecResult, FileFact, FileId, Limits, Listener, Process
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class AttendedEnvironment:
         self._frozen = True
         try:
             await self.attendant.ask("freeze", takes_s=10.0)
-        except Replaced:
+        except (Replaced, Rebooted):
             await self.attendant.ask("freeze", takes_s=10.0)
 
 
@@ -101,16 +101,16 @@ class AttendedControl:
 
     async def plant(self, path: PurePosixPath, data: bytes, *, mode: int = 0o644) -> None:
         """Write a file owned by the machine's user."""
-        await self.attendant.ask("write", data, path=str(path), user=self._user, mode=mode)
+        await self._ask("write", data, path=str(path), user=self._user, mode=mode)
 
     async def look(self, path: PurePosixPath, *, limit: int = 16 << 20) -> bytes | None:
         """Return a regular file's bytes, whatever permission its user left on it."""
-        answer = await self.attendant.ask("look", path=str(path), limit=limit)
+        answer = await self._ask("look", path=str(path), limit=limit)
         return answer.payload if answer.fields["found"] else None
 
     async def walk(self, root: PurePosixPath, *, most: int = 10_000) -> list[FileFact]:
         """Describe a tree."""
-        answer = await self.attendant.ask("walk", root=str(root), most=most)
+        answer = await self._ask("walk", root=str(root), most=most)
         return [
             FileFact(**{**fact, "path": PurePosixPath(fact["path"]), "id": FileId(*fact["id"])})
             for fact in answer.fields["facts"]
@@ -118,11 +118,11 @@ class AttendedControl:
 
     async def move(self, source: PurePosixPath, target: PurePosixPath) -> None:
         """Rename inside the machine."""
-        await self.attendant.ask("move", source=str(source), target=str(target), user=self._user)
+        await self._ask("move", once=True, source=str(source), target=str(target), user=self._user)
 
     async def chmod(self, path: PurePosixPath, mode: int) -> None:
         """Set permission bits."""
-        await self.attendant.ask("chmod", path=str(path), mode=mode, user=self._user)
+        await self._ask("chmod", path=str(path), mode=mode, user=self._user)
 
     async def launch(self, argv: Sequence[str], *, cwd: PurePosixPath, log: PurePosixPath) -> None:
         """Start a service as the machine's user.
@@ -132,12 +132,12 @@ class AttendedControl:
         """
         if self._agent.used:
             raise Closed("services are launched before the agent is let in")
-        await self.attendant.ask("launch", argv=list(argv), cwd=str(cwd), log=str(log), user=self._user)
+        await self._ask("launch", once=True, argv=list(argv), cwd=str(cwd), log=str(log), user=self._user)
 
     async def processes(self) -> list[Process]:
         """List the machine's processes, the attendants left out."""
         without = [*self.attendant.hello.pids, *self._agent.attendant.hello.pids]
-        answer = await self.attendant.ask("processes", without=without)
+        answer = await self._ask("processes", without=without)
         return [
             Process(
                 **{
@@ -151,29 +151,55 @@ class AttendedControl:
 
     async def listeners(self) -> list[Listener]:
         """List the TCP sockets that accept connections."""
-        answer = await self.attendant.ask("listeners")
+        answer = await self._ask("listeners")
         return [Listener(**{**known, "pids": tuple(known["pids"])}) for known in answer.fields["listeners"]]
 
     async def dial(self, port: int, payload: bytes, *, timeout_s: float = 2.0) -> bytes | None:
         """Talk to a loopback port of the machine."""
-        answer = await self.attendant.ask("dial", payload, takes_s=timeout_s, port=port, wait_s=timeout_s)
+        answer = await self._ask("dial", payload, takes_s=timeout_s, port=port, wait_s=timeout_s)
         return answer.payload if answer.fields["connected"] else None
 
     async def signal(self, process: Process, signal: signal.Signals) -> bool:
         """Signal exactly this process."""
-        answer = await self.attendant.ask(
-            "signal", pid=process.pid, started=process.started, number=int(signal)
-        )
+        answer = await self._ask("signal", pid=process.pid, started=process.started, number=int(signal))
         return bool(answer.fields["sent"])
 
     async def freeze(self) -> None:
         """Take the agent's hands off."""
         await self._agent.freeze()
 
+    async def _ask(
+        self, what: str, payload: bytes = b"", *, once: bool = False, takes_s: float = 60.0, **fields: Any
+    ) -> Answer:
+        """Ask, and ask again where the machine or the attendant on it has been started anew meanwhile.
+
+        Args:
+            what: name of a verb.
+            payload: bytes that go with it.
+            once: the verb is not to be carried out twice, and it is not known whether it was.
+            takes_s: how long the answer may take to be found.
+            fields: arguments of the verb.
+        """
+        try:
+            return await self.attendant.ask(what, payload, takes_s=takes_s, **fields)
+        except Rebooted:
+            pass  # no reason not to look at what the machine is now
+        except Replaced as fault:
+            if once:
+                raise LinkLost(f"{self.attendant.address}: the link broke during {what!r}") from fault
+        return await self.attendant.ask(what, payload, takes_s=takes_s, **fields)
+
     async def tell(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 60.0) -> ExecResult:
         """Run a command with this handle's powers: for providers, to probe a machine and to clean it."""
-        fields, payload = await self.attendant.ask(
-            "exec", stdin, takes_s=timeout_s, argv=list(argv), timeout_s=timeout_s, most=1 << 20, cwd="/"
+        fields, payload = await self._ask(
+            "exec",
+            stdin,
+            once=True,
+            takes_s=timeout_s,
+            argv=list(argv),
+            timeout_s=timeout_s,
+            most=1 << 20,
+            cwd="/",
         )
         return _result(fields, payload)
 

@@ -66,7 +66,7 @@ async def closing_leaves_nothing(provider: Provider) -> None:
         places = f"{lease.agent.home} /tmp /var/tmp /dev/shm"
         await sh(first, f"for place in {places}; do echo x >$place/{mark}; done")
         await sh(first, f"setsid sleep {mark} </dev/null >/dev/null 2>&1 &")
-        assert any(mark in process.argv for process in await lease.control.processes())
+        await _seen(lease, mark)
     await _closed(first)
     assert not _on_this_host(mark), f"`sleep {mark}` outlived its machine"
     async with provider.open(label="conformance", seed=1) as lease:
@@ -75,6 +75,15 @@ async def closing_leaves_nothing(provider: Provider) -> None:
         )
         assert left.stdout == b"", f"left behind: {left.text.split()}"
         assert not any(mark in process.argv for process in await lease.control.processes())
+
+
+async def _seen(lease: Lease, mark: str) -> None:
+    """Wait until a process has become what it was started as."""
+    for _ in range(50):
+        if any(mark in process.argv for process in await lease.control.processes()):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"`sleep {mark}` is not among the machine's processes")
 
 
 def _on_this_host(mark: str) -> bool:
@@ -114,6 +123,7 @@ async def machines_do_not_see_one_another(provider: Provider) -> None:
             await stack.enter_async_context(provider.open(label=f"conformance {n}", seed=n)) for n in range(2)
         ]
         await sh(one.agent, "echo one >/tmp/whose; sleep 4716 </dev/null >/dev/null 2>&1 &")
+        await _seen(one, "4716")
         await serve(one, _PORT)
         await listening(one, _PORT)
         assert await two.control.look(PurePosixPath("/tmp/whose")) is None  # noqa: S108  in the machine

@@ -222,7 +222,13 @@ class Attendant:
         """Have a forked child carry out a verb."""
         read, write = os.pipe()
         deadline = time.monotonic() + fields.pop("timeout_s", 60.0)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # the machine's user has used up its processes
+            os.close(read)
+            os.close(write)
+            self.reply(number, {"errno": error.errno, "error": error.strerror})
+            return
         if pid == 0:
             self.carry_out(write, what, fields, payload)
         os.close(write)
