@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from environments.sandbox.fences import Fence
     from environments.types import Limits
 
-__all__ = ["certify"]
+__all__ = ["NAMESPACES", "certify", "private", "rlimit", "root_of", "status_of", "up"]
 
-_NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
+NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 
 
-def certify(*, init: int, root: int, fence: Fence, limits: Limits) -> Certificate:
+def certify(
+    *,
+    init: int,
+    root: int,
+    fence: Fence,
+    limits: Limits,
+    provider: str = "sandbox",
+    more: tuple[Probe, ...] = (),
+) -> Certificate:
     """Examine a machine that is open and empty.
 
     Args:
@@ -28,10 +36,12 @@ def certify(*, init: int, root: int, fence: Fence, limits: Limits) -> Certificat
         root: descriptor of the machine's root directory.
         fence: the machine's control groups.
         limits: what was asked for.
+        provider: the kind of machine.
+        more: what else was probed on a machine of that kind.
     """
     enforced = fence.enforced()
-    memory = "memory" in enforced or _rlimit(init, "Max address space", limits.memory_bytes)
-    processes = "pids" in enforced or _rlimit(init, "Max processes", limits.processes)
+    memory = "memory" in enforced or rlimit(init, "Max address space", limits.memory_bytes)
+    processes = "pids" in enforced or rlimit(init, "Max processes", limits.processes)
     fences = {
         "memory": enforced.get("memory", f"rlimit: {limits.memory_bytes} bytes for each process"),
         "processes": enforced.get("pids", "rlimit"),
@@ -40,27 +50,30 @@ def certify(*, init: int, root: int, fence: Fence, limits: Limits) -> Certificat
         "output": "tmpfs size, and a cap on what is read",
     }
     probes = (
-        *(_private(init, name) for name in _NAMESPACES),
-        Probe(name="root directory", declared="the machine's own", found=_root(root)),
+        *(private(init, name) for name in NAMESPACES),
+        Probe(name="root directory", declared="the machine's own", found=root_of(root)),
         Probe(name="network interfaces", declared="lo", found=_interfaces(init)),
         Probe(name="routes", declared="none", found=_routes(init)),
         Probe(name="capabilities", declared="none", found=_capabilities(init)),
         Probe(name="new privileges", declared="refused", found=_new_privileges(init)),
-        Probe(name="memory fence", declared="up", found=_up(memory)),
-        Probe(name="process fence", declared="up", found=_up(processes)),
+        Probe(name="memory fence", declared="up", found=up(memory)),
+        Probe(name="process fence", declared="up", found=up(processes)),
         Probe(name="inside its fences", declared="yes", found="yes" if fence.holds(init) else "no"),
+        *more,
     )
-    return Certificate(provider="sandbox", grade="host", probes=probes, fences=tuple(fences.items()))
+    return Certificate(provider=provider, grade="host", probes=probes, fences=tuple(fences.items()))
 
 
-def _private(init: int, name: str) -> Probe:
+def private(init: int, name: str) -> Probe:
+    """Probe whether a process has a namespace that is not ours."""
     own, its = (Path(f"/proc/{who}/ns/{name}").stat().st_ino for who in ("self", init))
     return Probe(
         name=f"{name} namespace", declared="private", found="the host's" if own == its else "private"
     )
 
 
-def _root(root: int) -> str:
+def root_of(root: int) -> str:
+    """Say whose root directory a descriptor is."""
     its, own = os.fstat(root), Path("/").stat()
     same = (its.st_dev, its.st_ino) == (own.st_dev, own.st_ino)
     return "the host's" if same else "the machine's own"
@@ -80,27 +93,29 @@ def _routes(init: int) -> str:
     return f"{len(lines)}" if lines else "none"
 
 
-def _status(init: int) -> dict[str, str]:
+def status_of(init: int) -> dict[str, str]:
+    """Return the fields of a process's status."""
     lines = Path(f"/proc/{init}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _capabilities(init: int) -> str:
-    status = _status(init)
+    status = status_of(init)
     held = [name for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb") if int(status[name], 16)]
     return ", ".join(held) or "none"
 
 
 def _new_privileges(init: int) -> str:
-    return "refused" if _status(init)["NoNewPrivs"] == "1" else "possible"
+    return "refused" if status_of(init)["NoNewPrivs"] == "1" else "possible"
 
 
-def _rlimit(init: int, name: str, most: int) -> bool:
+def rlimit(init: int, name: str, most: int) -> bool:
     """Whether a limit is set, and no higher than `most`."""
     lines = Path(f"/proc/{init}/limits").read_text().splitlines()
     value = next(line[len(name) :].split()[0] for line in lines if line.startswith(name))
     return value != "unlimited" and int(value) <= most
 
 
-def _up(up: bool) -> str:  # noqa: FBT001  reads as a word where it is called
+def up(up: bool) -> str:  # noqa: FBT001  reads as a word where it is called
+    """Name the state of a fence."""
     return "up" if up else "down"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from environments.sandbox.sockets import Dialer
     from environments.types import ExecResult, FileFact, Grade, Process
 
-__all__ = ["SandboxControl", "SandboxEnvironment"]
+__all__ = ["OutsideControl", "SandboxControl", "SandboxEnvironment"]
 
 
 class SandboxEnvironment(FilesOverExec):
@@ -49,23 +49,14 @@ class SandboxEnvironment(FilesOverExec):
         return await self._shell.run(argv, stdin=stdin, cwd=cwd, timeout_s=timeout_s)
 
 
-class SandboxControl:
-    """What preparation and the judge hold: the machine as the host's kernel shows it."""
+class OutsideControl:
+    """The part of a control handle that needs nothing inside: the machine as the host's kernel shows it."""
 
     grade: Grade = "host"
 
     def __init__(
-        self,
-        agent: SandboxEnvironment,
-        *,
-        shell: Shell,
-        files: RootedFiles,
-        proc: MachineProc,
-        dialer: Dialer,
-        owner: tuple[int, int],
+        self, *, files: RootedFiles, proc: MachineProc, dialer: Dialer, owner: tuple[int, int]
     ) -> None:
-        self._agent = agent
-        self._shell = shell
         self._files = files
         self._proc = proc
         self._dialer = dialer
@@ -96,6 +87,40 @@ class SandboxControl:
         with acting_as(self._owner):
             self._files.chmod(path, stat.S_IMODE(mode))
 
+    async def listeners(self) -> list[Listener]:
+        """List the TCP sockets that accept connections."""
+        sockets = await self._dialer.listening()
+        holders = self._proc.holders() if sockets else {}
+        return [
+            Listener(port=s.port, address=s.address, pids=tuple(holders.get(s.inode, ()))) for s in sockets
+        ]
+
+    async def dial(self, port: int, payload: bytes, *, timeout_s: float = 2.0) -> bytes | None:
+        """Talk to a loopback port of the machine, from outside it."""
+        return await self._dialer.dial(port, payload, timeout_s=timeout_s)
+
+    async def signal(self, process: Process, signal: Signals) -> bool:
+        """Signal exactly this process, from the host."""
+        return self._proc.signal(process.pid, signal, started=process.started)
+
+
+class SandboxControl(OutsideControl):
+    """What preparation and the judge hold."""
+
+    def __init__(
+        self,
+        agent: SandboxEnvironment,
+        *,
+        shell: Shell,
+        files: RootedFiles,
+        proc: MachineProc,
+        dialer: Dialer,
+        owner: tuple[int, int],
+    ) -> None:
+        super().__init__(files=files, proc=proc, dialer=dialer, owner=owner)
+        self._agent = agent
+        self._shell = shell
+
     async def launch(self, argv: Sequence[str], *, cwd: PurePosixPath, log: PurePosixPath) -> None:
         """Start a service as the machine's user, under the same fences as everything on it.
 
@@ -115,22 +140,6 @@ class SandboxControl:
     async def processes(self) -> list[Process]:
         """List the machine's processes, its supervisor and runners left out."""
         return self._proc.processes(without=self._shell.runner_pids)
-
-    async def listeners(self) -> list[Listener]:
-        """List the TCP sockets that accept connections."""
-        sockets = await self._dialer.listening()
-        holders = self._proc.holders() if sockets else {}
-        return [
-            Listener(port=s.port, address=s.address, pids=tuple(holders.get(s.inode, ()))) for s in sockets
-        ]
-
-    async def dial(self, port: int, payload: bytes, *, timeout_s: float = 2.0) -> bytes | None:
-        """Talk to a loopback port of the machine, from outside it."""
-        return await self._dialer.dial(port, payload, timeout_s=timeout_s)
-
-    async def signal(self, process: Process, signal: Signals) -> bool:
-        """Signal exactly this process, from the host."""
-        return self._proc.signal(process.pid, signal, started=process.started)
 
     async def freeze(self) -> None:
         """End the runners and the commands they run; what runs in the background goes on."""

@@ -9,9 +9,12 @@ import os
 import signal as signals
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from environments.types import FileId, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["MachineProc"]
 
@@ -29,11 +32,14 @@ class MachineProc:
     Args:
         proc: descriptor of the machine's /proc directory; owned by this object from now on.
         init: process 1 of the machine, as the host numbers it.
+        entered: returns the processes, as the host numbers them, that came in from outside: they and what
+            they start do not descend from process 1.
     """
 
-    def __init__(self, proc: int, *, init: int) -> None:
+    def __init__(self, proc: int, *, init: int, entered: Callable[[], list[int]] = list) -> None:
         self._proc = proc
         self._init = init
+        self._entered = entered
 
     def close(self) -> None:
         """Let /proc go."""
@@ -56,6 +62,23 @@ class MachineProc:
     def pids(self) -> list[int]:
         """Every living process but process 1."""
         return sorted(int(name) for name in os.listdir(self._proc) if name.isdigit() and name != "1")
+
+    def owner(self, pid: int) -> int:
+        """Return the user a process runs as, as the host numbers users.
+
+        Raises:
+            OSError: it is gone.
+        """
+        lines = self._read(f"{pid}/status").splitlines()
+        return int(next(line for line in lines if line.startswith(b"Uid:")).split()[1])
+
+    def parent(self, pid: int) -> int:
+        """Return a process's parent; 0 for what was put into the machine from outside.
+
+        Raises:
+            OSError: it is gone.
+        """
+        return self._stat(pid).parent
 
     def children(self, parent: int) -> list[int]:
         """Processes whose parent is `parent`."""
@@ -121,6 +144,16 @@ class MachineProc:
                 os.close(directory)
         return held
 
+    def host_pid(self, pid: int) -> int:
+        """Return how the host numbers a process of the machine.
+
+        Raises:
+            ProcessLookupError: there is none of that number.
+        """
+        if (found := self._host_pids().get(pid)) is None:
+            raise ProcessLookupError(f"the machine has no process {pid}")
+        return found
+
     def signal(self, pid: int, signal: signals.Signals, *, started: int | None = None) -> bool:
         """Signal one process from the host; False where it, or its incarnation, is gone."""
         return self._signal(self._host_pids().get(pid), pid, signal, started)
@@ -143,7 +176,8 @@ class MachineProc:
             return False
         try:
             # Compared with the descriptor in hand: after this the number cannot come to mean another.
-            if started is not None and self._stat(pid).started != started:
+            seen = self._stat(pid)
+            if seen.state == "Z" or (started is not None and seen.started != started):
                 return False
             signals.pidfd_send_signal(pidfd, signal)
         except (ProcessLookupError, FileNotFoundError):
@@ -153,9 +187,9 @@ class MachineProc:
         return True
 
     def _host_pids(self) -> dict[int, int]:
-        """Machine's pid -> host's pid. Everything in a machine descends from its process 1."""
+        """Machine's pid -> host's pid. What did not enter a machine descends from its process 1."""
         found: dict[int, int] = {}
-        left = [self._init]
+        left = [self._init, *self._entered()]
         while left:
             host = left.pop()
             with suppress(OSError, StopIteration):

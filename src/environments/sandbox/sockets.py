@@ -33,18 +33,13 @@ class Dialer:
     """Makes connections in one network namespace.
 
     Args:
-        user_namespace: path of a user namespace that may enter the network namespace.
+        user_namespace: path of a user namespace that may enter the network namespace; None where our own may.
         network_namespace: path of the machine's network namespace.
     """
 
-    def __init__(self, *, user_namespace: str, network_namespace: str) -> None:
-        self._enter = (
-            "nsenter",
-            f"--user={user_namespace}",
-            f"--net={network_namespace}",
-            "--preserve-credentials",
-            "--",
-        )
+    def __init__(self, *, user_namespace: str | None, network_namespace: str) -> None:
+        user = (f"--user={user_namespace}", "--preserve-credentials") if user_namespace else ()
+        self._enter = ("nsenter", *user, f"--net={network_namespace}", "--")
         self._child: Child | None = None
         self._channel: socket.socket | None = None
         self._turn = asyncio.Lock()
