@@ -40,7 +40,7 @@ def machines(name: str, **settings: Any) -> Provider:
     """Return the provider of machines that `name` stands for.
 
     Args:
-        name: a key of `MACHINES`, `container:IMAGE`, an ssh:// address, or the path of a hosts file, which ends
+        name: a key of `MACHINES`, `container:IMAGE`, an ssh:// address, or a hosts file, whose name ends
             in .toml.
         settings: of the provider, in place of its defaults.
 

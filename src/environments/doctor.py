@@ -11,11 +11,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from environments.errors import EnvironmentFault
+from environments.containers import try_out
+from environments.errors import EnvironmentFault, Unavailable
+from environments.lab import LabMachine
 from environments.processes import output_of
 from environments.sandbox import Sandbox
 from environments.sandbox.fences import hierarchies
 from environments.sandbox.obstacles import forbidden_namespaces
+from environments.vm.handover import give_back_what_is_left
+from environments.vm.hardware import emulator_version
+from environments.vm.images import all_images
+from environments.vm.sysfs import Host
 
 __all__ = ["Finding", "examine"]
 
@@ -35,8 +41,9 @@ class Finding:
 
 
 async def examine() -> list[Finding]:
-    """Examine every part; nothing is changed and nothing is left behind."""
-    return [_python(), await _bubblewrap(), _namespaces(), _fences(), _room(), await _sandbox()]
+    """Examine every part; nothing is left behind, and devices that a dead run kept are given back."""
+    main = [_python(), await _bubblewrap(), _namespaces(), _fences(), _room(), await _sandbox()]
+    return [*main, await _lab(), await _containers(), await _virtual_machines(), _devices()]
 
 
 def _python() -> Finding:
@@ -105,3 +112,55 @@ async def _sandbox() -> Finding:
         return Finding(name="sandbox", ok=False, detail="there is no python3 in /usr/bin", mend=mend)
     detail = f"opened in {opened * 1e3:.0f} ms as {user}, certificate granted, {python.text.strip()} inside"
     return Finding(name="sandbox", ok=True, detail=detail)
+
+
+def _missing(name: str, fault: Unavailable) -> Finding:
+    """Report a kind of machine that cannot be had here. The main job does without it."""
+    return Finding(name=name, ok=None, detail=fault.reason, mend=fault.mend)
+
+
+async def _lab() -> Finding:
+    started = time.perf_counter()
+    try:
+        async with LabMachine(hosts=2).open(label="doctor", seed=0) as lease:
+            opened = time.perf_counter() - started
+            certificate = lease.certificate
+    except Unavailable as fault:
+        return _missing("lab", fault)
+    except EnvironmentFault as fault:
+        return Finding(name="lab", ok=False, detail=str(fault))
+    if not certificate.granted:
+        return Finding(name="lab", ok=False, detail=f"no certificate: {certificate.refusal()}")
+    return Finding(name="lab", ok=True, detail=f"two hosts in {opened * 1e3:.0f} ms, certificate granted")
+
+
+async def _containers() -> Finding:
+    try:
+        return Finding(name="containers", ok=True, detail=await try_out())
+    except Unavailable as fault:
+        return _missing("containers", fault)
+
+
+async def _virtual_machines() -> Finding:
+    try:
+        version = await emulator_version()
+    except Unavailable as fault:
+        return _missing("virtual machines", fault)
+    names = ", ".join(sorted(image.name for image in all_images()))
+    if not names:
+        mend = "redline vm build"
+        return Finding(name="virtual machines", ok=None, detail=f"{version}; no image yet", mend=mend)
+    return Finding(name="virtual machines", ok=True, detail=f"{version}; images: {names}")
+
+
+def _devices() -> Finding:
+    """Give back what a run that was killed has kept, and report what there is to hand over."""
+    host = Host()
+    told = [device.fault or device.address for device in give_back_what_is_left(host)]
+    detail = "IOMMU on" if host.has_iommu else "the IOMMU is off: no device can be handed to a machine"
+    if told:
+        detail += f"; given back: {', '.join(told)}"
+    mend = (
+        "" if host.has_iommu else "for GPUs only: intel_iommu=on or amd_iommu=on on the kernel command line"
+    )
+    return Finding(name="passthrough", ok=host.has_iommu or None, detail=detail, mend=mend)

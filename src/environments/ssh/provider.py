@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from environments.ssh.address import SshMachine
     from environments.types import Lease
 
-__all__ = ["SshHosts"]
+__all__ = ["DEDICATED", "SshHosts"]
+
+DEDICATED = Limits(disk_bytes=64 << 30)
+"""Of hosts that are there for nothing else: their own disk is the fence, unless it is larger than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class SshHosts:
     """
 
     machines: tuple[SshMachine, ...]
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = DEDICATED
     name: str = "ssh"
     _hosts: _Hosts = field(init=False, repr=False, compare=False)
 
@@ -49,7 +52,7 @@ class SshHosts:
         Raises:
             Unavailable: it is not such an address.
         """
-        return cls(machines=(machine_at(url),), limits=limits or Limits())
+        return cls(machines=(machine_at(url),), limits=limits or DEDICATED)
 
     @classmethod
     def listed_in(cls, path: Path, *, limits: Limits | None = None) -> Self:
@@ -58,7 +61,7 @@ class SshHosts:
         Raises:
             Unavailable: it is missing or wrong.
         """
-        return cls(machines=machines_in(path), limits=limits or Limits())
+        return cls(machines=machines_in(path), limits=limits or DEDICATED)
 
     @property
     def supply(self) -> Supply:
