@@ -93,19 +93,15 @@ async def output_of(argv: Sequence[str], *, timeout_s: float = 10.0) -> tuple[in
         FileNotFoundError: the program is not installed.
         TimeoutError: it did not end in time; it has been killed.
     """
-    read, write = os.pipe()
+    # A file, not a pipe: it never fills up, and what the command leaves behind cannot keep it open for us.
+    printed = os.memfd_create("printed", os.MFD_CLOEXEC)
     try:
-        child = Child(argv, stdout=write, stderr=write)
-    except BaseException:
-        os.close(read)
-        raise
+        child = Child(argv, stdout=printed, stderr=printed)
+        try:
+            async with asyncio.timeout(timeout_s):
+                status = await child.wait()
+        finally:
+            child.close()
+        return status, os.pread(printed, 1 << 16, 0).decode(errors="replace")
     finally:
-        os.close(write)
-    try:
-        async with asyncio.timeout(timeout_s):
-            status = await child.wait()
-        with open(read, "rb", closefd=False) as pipe:  # noqa: ASYNC230  every writer is gone
-            return status, pipe.read(1 << 16).decode(errors="replace")
-    finally:
-        child.close()
-        os.close(read)
+        os.close(printed)

@@ -101,7 +101,12 @@ class AttendedControl:
 
     async def plant(self, path: PurePosixPath, data: bytes, *, mode: int = 0o644) -> None:
         """Write a file owned by the machine's user."""
-        await self._ask("write", data, path=str(path), user=self._user, mode=mode)
+        try:
+            await self._ask("write", data, path=str(path), user=self._user, mode=mode)
+        except PermissionError:
+            if self._agent.used or self.attendant.hello.uid != 0:
+                raise
+            await self._ask("plant", data, path=str(path), user=self._user, mode=mode)
 
     async def look(self, path: PurePosixPath, *, limit: int = 16 << 20) -> bytes | None:
         """Return a regular file's bytes, whatever permission its user left on it."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from environments.errors import Closed
@@ -12,8 +14,6 @@ from environments.protocols import Control, Environment
 from environments.testing.commands import sh
 
 if TYPE_CHECKING:
-    from pathlib import PurePosixPath
-
     from environments.types import Lease, Listener, Process
 
 __all__ = ["CONTROL", "LAUNCH", "SERVER", "listening", "serve"]
@@ -27,6 +27,7 @@ while True:
         connection.sendall(b"heard " + connection.recv(100))
 """
 _PORT = 23117
+_OUTSIDE = PurePosixPath("/srv/redline/conformance/planted")
 
 
 async def serve(lease: Lease, port: int) -> None:
@@ -146,13 +147,29 @@ async def services_are_launched_before_the_agent_comes(lease: Lease) -> None:
     """Preparation can start a service as the machine's user, but not once the agent has been in."""
     home = lease.agent.home
     await lease.control.plant(home / "server.py", SERVER.encode())
+    outside = await _planted_outside(lease)
     argv = ["python3", str(home / "server.py"), str(_PORT)]
     await lease.control.launch(argv, cwd=home, log=home / "logs/server.log")
     assert await _answer(lease) == b"heard knock"
     owner = await sh(lease.agent, "test -O logs/server.log && kill -0 $(pgrep -f server.py)")
     assert owner.ok, "the service does not run as the machine's user"
+    if outside:
+        assert await lease.agent.read(_OUTSIDE) == b"planted", "what was planted is not the user's"
     await _refused(lease, argv, home)
     await sh(lease.agent, "pkill -f server.py || kill $(pgrep -f server.py)")
+
+
+async def _planted_outside(lease: Lease) -> bool:
+    """Plant where the user cannot write, unless the control handle cannot either, or nobody can."""
+    if lease.control.grade == "same_user":
+        return False
+    try:
+        await lease.control.plant(_OUTSIDE, b"planted", mode=0o600)
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            return False
+        raise
+    return True
 
 
 async def _answer(lease: Lease) -> bytes | None:
