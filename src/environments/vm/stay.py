@@ -1,0 +1,260 @@
+"""One trial's machine from its first file to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from environments.attendant import AttendedEnvironment
+from environments.errors import Broken, Unavailable
+from environments.sandbox.fences import Fence, raise_fence
+from environments.types import Lease, Limits
+from environments.vm.attendance import AgentAttendant, ControlAttendant
+from environments.vm.closure import certify
+from environments.vm.confinement import confinement
+from environments.vm.judge import MachineControl
+from environments.vm.machine import Machine
+from environments.vm.scratch import Scratch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from environments.vm.hardware import Hardware
+    from environments.vm.images import Image
+    from environments.vm.machine import Saved
+
+__all__ = ["Stay", "Terms"]
+
+_THREADS = 192
+"""Of one emulator: processors, disk workers, its own."""
+# Two machines that go on from one state must not go on with the same random numbers, nor in the past.
+_WAKE = (
+    "perl -e 'open F, q(+>), q(/dev/urandom); syswrite F, join q(), <STDIN>; ioctl F, 0x5207, 0'; "
+    'date --utc --set="@$1" >/dev/null; [ "$2" = fresh ] || pkill -KILL -u agent -f "^sshd: agent"'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What the machines of one provider have in common."""
+
+    name: str
+    image: Image
+    hardware: Hardware
+    limits: Limits
+    boot_s: float
+    logs: Path
+    """Folder where the console's log of a machine that failed goes."""
+    alone: bool = True
+    """Whether emulators may have network namespaces of their own."""
+
+
+class Stay:
+    """One machine and who attends it.
+
+    Args:
+        terms: what it has in common with others.
+        label: names the trial in messages.
+        origin: the state it starts from, owned from now on; None to boot.
+        keep: name the agent's attendant lives on under; a fork's is its origin's. Empty where there was none.
+        boots: how often to try.
+    """
+
+    def __init__(
+        self, terms: Terms, *, label: str, origin: Saved | None = None, keep: str = "", boots: int = 2
+    ) -> None:
+        self.terms = terms
+        self.label = label
+        self.keep = keep or secrets.token_hex(16)
+        self._fresh = not keep
+        self._boots = boots
+        self.booted = True
+        """Whether it was started by booting, and not from a saved state."""
+        self._origin = origin
+        self._scratch: Scratch | None = None
+        self._fence = Fence(groups=())
+        self._machine: Machine | None = None
+        self._control: ControlAttendant | None = None
+        self._agent: AgentAttendant | None = None
+
+    @property
+    def machine(self) -> Machine:
+        """The machine, once it was started."""
+        assert self._machine is not None
+        return self._machine
+
+    async def begin(self) -> Lease:
+        """Start the machine, and let nobody in but those who attend it.
+
+        Raises:
+            Broken: it did not come up; the message says where its console's log is.
+            Unavailable: this host does not let us.
+        """
+        try:
+            await self.start()
+            return await self._attend()
+        except Broken as fault:
+            raise Broken(f"{fault.reason}{self._kept_log()}", by_agent=fault.by_agent) from fault
+        except OSError as error:
+            raise Unavailable(
+                f"the machine did not start: {error}", mend="`redline doctor` examines each part"
+            ) from error
+
+    async def start(self) -> None:
+        """Start the machine and greet root's attendant, or the copy of one that the saved state holds."""
+        terms = self.terms
+        confined = confinement(alone=terms.alone)
+        token = secrets.token_hex(6)
+        self._scratch = Scratch(label=self.label, image=terms.image.name, owner=confined.owner)
+        most = Limits(memory_bytes=terms.hardware.most_bytes, processes=_THREADS)
+        self._fence = raise_fence(f"vm-{token}", most)
+        self._machine = Machine(
+            address=self.label,
+            image=terms.image,
+            hardware=terms.hardware,
+            confinement=confined,
+            fence=self._fence,
+            scratch=self._scratch.path,
+        )
+        if self._origin is None or not await self._loaded(self._origin):
+            await self._boot()
+        self._control = ControlAttendant(self._machine)
+        await self._control.start()
+
+    async def _loaded(self, origin: Saved) -> bool:
+        """Start from the saved state. One that was kept from an earlier day may be of no use; then boot."""
+        try:
+            await self.machine.load(origin)
+        except Broken:
+            if not self._fresh:
+                raise
+            return False
+        self.booted = False
+        return True
+
+    async def _boot(self) -> None:
+        """Boot, once more where that came to nothing: of many boots, one may hang."""
+        for last in range(self._boots - 1, -1, -1):
+            try:
+                await self.machine.boot(limit_s=self.terms.boot_s)
+            except Broken:
+                if not last:
+                    raise
+            else:
+                return
+
+    async def _attend(self) -> Lease:
+        assert self._control is not None
+        terms = self.terms
+        self._agent = AgentAttendant(self.machine, limits=terms.limits, keep=self.keep, boot_s=terms.boot_s)
+        if self.booted:
+            await self._agent.start()
+        elif self._fresh:
+            waking = asyncio.create_task(self._wake(self._control, fresh=True), name=f"waking {self.label}")
+            try:
+                await self._agent.start()
+                await waking
+            finally:
+                waking.cancel()
+                await asyncio.wait({waking})
+        else:  # waking ends the logins that were saved
+            await self._wake(self._control, fresh=False)
+            await self._agent.start()
+        agent = AttendedEnvironment(self._agent, name=terms.name, limits=terms.limits)
+        judge = MachineControl(self._control, agent=agent, user="agent", grade="root_shell")
+        certificate = await certify(
+            name=terms.name, machine=self.machine, agent=self._agent, control=judge, fence=self._fence
+        )
+        return Lease(agent=agent, control=judge, certificate=certificate)
+
+    async def rehearse(self) -> None:
+        """Let the agent's attendant in and out once, so that what that takes is in the machine's memory."""
+        assert self._control is not None
+        agent = AgentAttendant(
+            self.machine, limits=self.terms.limits, keep=secrets.token_hex(16), boot_s=self.terms.boot_s
+        )
+        try:
+            await agent.start()
+        finally:
+            await agent.aclose()
+            await agent.link.aclose()
+        await self._control.ask(
+            "exec", argv=["pkill", "-KILL", "-u", "agent"], timeout_s=20.0, most=1 << 12, cwd="/"
+        )
+
+    async def _wake(self, control: ControlAttendant, *, fresh: bool) -> None:
+        """Bring a machine that was saved into the present; `fresh` where no agent had logged in."""
+        argv = ["sh", "-c", _WAKE, "wake", f"{time.time():.3f}", "fresh" if fresh else "used"]
+        await control.ask("exec", secrets.token_bytes(64), argv=argv, timeout_s=20.0, most=1 << 12, cwd="/")
+
+    async def save(self, memory: int) -> Saved:
+        """Save the machine, its memory into an open file."""
+        return await self.machine.save(memory)
+
+    async def restore(self, saved: Saved) -> None:
+        """Put the machine back under the handles that are out."""
+        assert self._control is not None
+        if self._agent is not None:
+            self._agent.lose()
+        self._control.lose()
+        await self.machine.load(saved)
+        await self._wake(self._control, fresh=False)
+
+    async def end(self) -> None:
+        """End everything and prove it, however often this is cancelled meanwhile.
+
+        Raises:
+            Broken: a control group or the machine's folder is still there.
+        """
+        ending = asyncio.ensure_future(self._end())
+        cancelled = False
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                cancelled = True
+            except Broken:
+                break
+        ending.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _end(self) -> None:
+        if self._machine is not None and self._machine.fault is not None:
+            self._kept_log()
+        for attendant in (self._agent, self._control):
+            if attendant is not None:
+                await attendant.let_go()
+        if self._machine is not None:
+            await self._machine.close()
+        if self._agent is not None:
+            await self._agent.link.aclose()
+        if self._origin is not None:
+            self._origin.close()
+            self._origin = None
+        left = [] if await self._fence.lower() else ["a control group with processes in it"]
+        if self._scratch is not None:
+            try:
+                await asyncio.to_thread(self._scratch.remove)
+            except OSError as error:
+                left.append(f"its folder {self._scratch.path} ({error.strerror})")
+        if left:
+            raise Broken(f"{self.label}: left behind {' and '.join(left)}", by_agent=False)
+
+    def _kept_log(self) -> str:
+        """Keep the console's log, and return where it is as the end of a message."""
+        if self._machine is None or not self._machine.log.exists():
+            return ""
+        with suppress(OSError):
+            self.terms.logs.mkdir(parents=True, exist_ok=True)
+            name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in self.label)
+            kept = self.terms.logs / f"{name or 'machine'}-{os.getpid()}.serial.log"
+            shutil.copyfile(self._machine.log, kept)
+            return f"; what its console said is in {kept}"
+        return ""
