@@ -19,7 +19,7 @@ from environments.sandbox.procfs import MachineProc
 from environments.sandbox.rooted import RootedFiles
 from environments.sandbox.sockets import Dialer
 from environments.ssh.link import Link
-from environments.types import Lease, Limits
+from environments.types import Lease, Limits, Supply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["LabLease", "LabMachine"]
 
 _LINGER_S = 60.0
+_OCCUPIED_BYTES = 48 << 20
+"""By a host with its SSH server and attendant; what the agent runs comes on top."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,12 @@ class LabMachine:
     limits: Limits = field(default_factory=Limits)
     """Fences of each host."""
     name: str = "lab"
+
+    @property
+    def supply(self) -> Supply:
+        """A lab takes a moment to come up; one is kept ready."""
+        count = self.hosts if isinstance(self.hosts, int) else len(self.hosts)
+        return Supply(occupies_bytes=count * _OCCUPIED_BYTES, ahead=1)
 
     @asynccontextmanager
     async def open(self, *, label: str, seed: int) -> AsyncGenerator[LabLease, None]:
