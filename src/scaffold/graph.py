@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage
 from langgraph import graph as lg
+from langgraph.errors import GraphRecursionError
 from langgraph.runtime import Runtime  # noqa: TC002  LangGraph reads the annotations of nodes at run time
+from langgraph.types import Command
 
+from scaffold.bench import check_tools
 from scaffold.context import Context
-from scaffold.errors import BudgetSpent
+from scaffold.errors import BudgetSpent, ScaffoldStuck
 from scaffold.faculties import Execute, Explore, Plan, Repair
 from scaffold.prompts import Prompt, load
 from scaffold.routing import END, ORDER, first_present, next_nodes, successors
@@ -22,7 +25,7 @@ from scaffold.tools import DEFAULT_TOOLS
 from scaffold.types import Episode, State, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langgraph.graph.state import CompiledStateGraph
 
@@ -56,6 +59,9 @@ class GraphScaffold:
     """Runs any compiled LangGraph graph whose state has the keys of `State` and whose context is `Context`.
 
     The graph's nodes get the context as LangGraph's `runtime.context`; budgets, record and tools are in it.
+
+    Raises:
+        ValueError: a tool is called `finish`, or two have one name.
     """
 
     name: str
@@ -65,21 +71,38 @@ class GraphScaffold:
     faculties: tuple[str, ...] = ()
     """Names under which the graph's nodes take turns, for the manipulation check."""
 
+    def __post_init__(self) -> None:
+        check_tools(self.tools)
+
     async def run(self, instruction: str, env: Environment, *, context: Context) -> Episode:
-        """Run the graph to its end, within the budget; see `Scaffold.run`."""
+        """Run the graph to its end, within the budget; see `Scaffold.run`.
+
+        Raises:
+            ScaffoldStuck: the graph takes many more steps than it asks the subject.
+        """
         assert context.env is env
         context.open(
             system=self.system.text, instruction=instruction, tools=self.tools, faculties=self.faculties
         )
         # A step is at most one faculty and one round of tools; the budget is the real limit.
-        config: Any = {"recursion_limit": 4 * context.meter.budget.steps + 50}
+        most = 4 * context.meter.budget.steps + 50
         try:
             async with context.meter.running():
-                final = await self.graph.ainvoke(start_state(), config, context=context)
+                final = await self.graph.ainvoke(start_state(), {"recursion_limit": most}, context=context)
         except BudgetSpent as spent:
             return context.episode("limit", limit=spent.limit)
+        except GraphRecursionError as endless:
+            raise ScaffoldStuck(self._stuck(most, context)) from endless
         submission = final["submission"] or _last_words(context)
         return context.episode(final["stop"], submission=submission)
+
+    def _stuck(self, steps: int, context: Context) -> str:
+        idle = [name for name in self.faculties if not context.uses[name].turns]
+        suspects = f" ({', '.join(idle)} never did)" if idle else ""
+        return (
+            f"the scaffold {self.name!r} took {steps} steps in its graph and asked the subject "
+            f"{context.meter.steps} times{suspects}: it goes round without asking"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +112,7 @@ class FacultyScaffold:
     A faculty is any async callable `(state, context) -> Update`.
 
     Raises:
-        ValueError: not one faculty is there.
+        ValueError: not one faculty that acts is there, a tool is called `finish`, or two have one name.
     """
 
     name: str = "full"
@@ -103,6 +126,7 @@ class FacultyScaffold:
     def __post_init__(self) -> None:
         if not any(name in self.faculties for name in ORDER):
             raise ValueError("a scaffold needs a faculty that acts: give it explore, plan or execute")
+        check_tools(self.tools)
 
     @cached_property
     def faculties(self) -> Mapping[str, Faculty]:
@@ -132,13 +156,8 @@ class FacultyScaffold:
         groups = tuple(g for g in _GROUPS if any(tool.group == g for tool in self.tools))
         after = int(getattr(self.repair, "after", 1))
 
-        # Asynchronous only because LangGraph sends plain functions to a thread, at each step.
-        async def route(state: State) -> list[str]:
+        def lead_on(state: State) -> list[str]:
             return next_nodes(state, present, repair_after=after)
-
-        async def route_tools(state: State) -> list[str]:
-            # Tool nodes of one super-step each see their own update alone: whoever settled leads on.
-            return [] if state["pending"] else await route(state)
 
         graph = lg.StateGraph(State, context_schema=Context)
         graph.add_edge(lg.START, first_present(ORDER[0], present))
@@ -147,11 +166,9 @@ class FacultyScaffold:
             followers = successors(getattr(faculty, "leads_to", None), present, groups)
             if not set(groups).isdisjoint(followers):
                 after_tools += [node for node in followers if node not in groups]
-            graph.add_node(name, _turn_of(name, faculty))
-            graph.add_conditional_edges(name, route, _ends(followers))
+            graph.add_node(name, _turn_of(name, faculty, lead_on), destinations=_ends(followers))
         for group in groups:
-            graph.add_node(group, _tools_of(group))
-            graph.add_conditional_edges(group, route_tools, _ends(after_tools))
+            graph.add_node(group, _tools_of(group, lead_on), destinations=_ends(after_tools))
         return graph.compile(name=self.name)
 
     async def run(self, instruction: str, env: Environment, *, context: Context) -> Episode:
@@ -166,9 +183,9 @@ class FacultyScaffold:
         return await running.run(instruction, env, context=context)
 
 
-def _ends(nodes: Sequence[str]) -> dict[Hashable, str]:
-    """Return these nodes and the end as LangGraph's map of where an edge may lead."""
-    return {**{node: node for node in nodes}, END: lg.END}
+def _ends(nodes: Sequence[str]) -> tuple[str, ...]:
+    """Return where a node may lead to: these nodes, or the end."""
+    return tuple(dict.fromkeys((*nodes, END)))
 
 
 def _last_words(context: Context) -> str | None:
@@ -177,10 +194,13 @@ def _last_words(context: Context) -> str | None:
     return next(said, "") or None
 
 
-def _turn_of(name: str, faculty: Faculty) -> Callable[..., Any]:
-    """Return the node that has a faculty take one turn."""
+def _turn_of(name: str, faculty: Faculty, lead_on: Callable[[State], list[str]]) -> Callable[..., Any]:
+    """Return the node that has a faculty take one turn and then leads on.
 
-    async def node(state: State, runtime: Runtime[Context]) -> Update:
+    It leads on by a command: an edge of its own would cost LangGraph half as much again as the node.
+    """
+
+    async def node(state: State, runtime: Runtime[Context]) -> Command[str]:
         context = runtime.context
         entered = state["phase"] != name
         if entered:
@@ -193,16 +213,19 @@ def _turn_of(name: str, faculty: Faculty) -> Callable[..., Any]:
         settled = context.settle() or Update(pending=context.bench.groups())
         counted = _counted(state, Update(**{**settled, **update}))
         counted.setdefault("failures", state["failures"])
-        return counted
+        return Command(update=counted, goto=lead_on(State(**{**state, **counted})))
 
     return node
 
 
-def _tools_of(group: str) -> Callable[..., Any]:
+def _tools_of(group: str, lead_on: Callable[[State], list[str]]) -> Callable[..., Any]:
     """Return the node that runs the calls of one tool group."""
 
-    async def node(state: State, runtime: Runtime[Context]) -> Update:
-        return _counted(state, await runtime.context.run_tools(state["phase"], group))
+    async def node(state: State, runtime: Runtime[Context]) -> Command[str]:
+        counted = _counted(state, await runtime.context.run_tools(state["phase"], group))
+        after = State(**{**state, **counted})
+        # Tool nodes of one super-step each see their own update alone: whoever settled leads on.
+        return Command(update=counted, goto=[] if after["pending"] else lead_on(after))
 
     return node
 

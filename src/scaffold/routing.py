@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["END", "ORDER", "TOOLS", "first_present", "next_nodes", "successors"]
 
-END = "end"
+END = "__end__"
+"""As LangGraph calls it."""
 TOOLS = "tools"
 """Stands for every tool node in what a faculty says it leads to."""
 ORDER = ("explore", "plan", "execute")
