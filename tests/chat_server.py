@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from anyio.from_thread import start_blocking_portal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-__all__ = ["ChatServer", "completion", "serving"]
+__all__ = ["ChatServer", "completion", "hang_up", "serving", "serving_aside"]
 
 
 def completion(content: str | None = "fine", **more: Any) -> dict[str, Any]:
@@ -50,10 +52,14 @@ class ChatServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each request was read, on the monotonic clock."""
     models: list[str] | None = None
+    site: web.TCPSite | None = None
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        self.times.append(time.monotonic())
         self.bodies.append(body)
         self.requests.append(json.loads(body))
         self.headers.append(dict(request.headers))
@@ -72,11 +78,37 @@ class ChatServer:
         return web.json_response({"data": [{"id": name} for name in self.models]})
 
 
+SERVER = web.AppKey("server", ChatServer)
+
+
+def hang_up(after: dict[str, Any]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """An answer after which nobody listens any more."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        site = request.app[SERVER].site
+        assert site is not None
+        await site.stop()
+        return web.json_response(after, headers={"Connection": "close"})
+
+    return answer
+
+
+@contextmanager
+def serving_aside(*answers: Any) -> Iterator[ChatServer]:
+    """Serve from a thread of its own, for clients that block the test's."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serving(*answers)) as server,
+    ):
+        yield server
+
+
 @asynccontextmanager
 async def serving(*answers: Any) -> AsyncIterator[ChatServer]:
     """Serve on a free port until the block ends."""
     server = ChatServer(answers=list(answers))
     app = web.Application(client_max_size=1 << 26)
+    app[SERVER] = server
     app.router.add_post("/v1/chat/completions", server.post)
     app.router.add_get("/v1/models", server.list)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -84,6 +116,7 @@ async def serving(*answers: Any) -> AsyncIterator[ChatServer]:
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
+        server.site = site
         assert site._server is not None
         port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
         server.url = f"http://127.0.0.1:{port}/v1"

@@ -4,7 +4,7 @@ from scaffold.baselines import Nothing, Reference
 from scaffold.budget import Meter
 from scaffold.context import Context
 from scaffold.conversation import Conversation
-from scaffold.errors import BudgetSpent, ModelFailed, ScaffoldFault
+from scaffold.errors import BudgetSpent, ContextFull, ModelFailed, ScaffoldFault, ScaffoldStuck
 from scaffold.faculties import Execute, Explore, Plan, Repair
 from scaffold.graph import FacultyScaffold, GraphScaffold, react, start_state
 from scaffold.prompts import Prompt
@@ -27,6 +27,7 @@ __all__ = [
     "Budget",
     "BudgetSpent",
     "Context",
+    "ContextFull",
     "Conversation",
     "Episode",
     "Execute",
@@ -47,6 +48,7 @@ __all__ = [
     "Reply",
     "Scaffold",
     "ScaffoldFault",
+    "ScaffoldStuck",
     "State",
     "Subject",
     "Tool",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from environments import Rebooted
 from scaffold.tools import FINISH
 from scaffold.types import ToolOutcome
 
@@ -17,13 +18,31 @@ if TYPE_CHECKING:
     from scaffold.protocols import Tool
     from scaffold.types import ToolCall
 
-__all__ = ["Bench"]
+__all__ = ["Bench", "check_tools"]
+
+
+def check_tools(tools: Sequence[Tool]) -> None:
+    """See that every tool can be told from every other.
+
+    Raises:
+        ValueError: a tool is called `finish`, or two have one name.
+    """
+    names = [tool.name for tool in tools]
+    if FINISH.name in names:
+        raise ValueError(
+            f"a scaffold's tool cannot be called {FINISH.name!r}: every scaffold has one of that name, "
+            "which ends the episode; give yours another name"
+        )
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"a scaffold has two tools called {doubled!r}: give one of them another name")
 
 
 class Bench:
     """The tools of a trial, and the calls of the current turn."""
 
     def __init__(self, tools: Sequence[Tool] = ()) -> None:
+        check_tools(tools)
         self.tools: tuple[Tool, ...] = (*tools, FINISH)
         self._by_name = {tool.name: tool for tool in self.tools}
         self._calls: tuple[ToolCall, ...] = ()
@@ -87,6 +106,9 @@ class Bench:
             return ToolOutcome(text=f"The arguments of {call.name} do not fit: {wrong}.", failed=True)
         try:
             return await tool.run(arguments, env)
+        except Rebooted:
+            text = "The machine was started anew while this ran; what was running on it is gone."
+            return ToolOutcome(text=text, failed=True)
         except ValueError as error:
             # A NUL or half a surrogate pair, which no command or path can hold: the subject's mistake.
             return ToolOutcome(

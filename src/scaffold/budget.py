@@ -26,6 +26,7 @@ class Meter:
         self.usage = Usage()
         self._started = asyncio.get_running_loop().time()
         self._asked_at: float | None = None
+        self._unanswered = ""
 
     @property
     def seconds(self) -> float:
@@ -60,6 +61,10 @@ class Meter:
         self.usage += usage
         self._asked_at = None
 
+    def cut_off(self, end: asyncio.CancelledError) -> None:
+        """Keep what the way to the server noted about a call that is not waited for any longer."""
+        self._unanswered = "; ".join(getattr(end, "__notes__", ()))
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
         """Cancel what runs inside at the deadline. A `TimeoutError` of its own passes through.
@@ -75,7 +80,8 @@ class Meter:
             if not limit.expired():
                 raise
             if self.server_is_late:
-                raise ModelFailed("no answer within the trial's time", attempts=1) from error
+                noted = f" ({self._unanswered})" if self._unanswered else ""
+                raise ModelFailed(f"no answer within the trial's time{noted}", attempts=None) from error
             raise BudgetSpent("seconds") from error
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from scaffold.bench import Bench
 from scaffold.budget import Meter
 from scaffold.conversation import Conversation
+from scaffold.errors import BudgetSpent, ContextFull
 from scaffold.events import Asked, FacultyEntered, LimitReached, Replied, ToolRan
 from scaffold.types import Episode, FacultyUse, Reply, Stop, Update
 
@@ -69,7 +71,7 @@ class Context:
         """Ask the subject; before that, say the prompt where another faculty had the turn before.
 
         Raises:
-            BudgetSpent: nothing is left for another call.
+            BudgetSpent: nothing is left for another call, or the conversation has grown too long.
             ModelFailed: the subject's server gave no usable answer.
         """
         if self._acting != faculty:
@@ -82,9 +84,17 @@ class Context:
         step = self.meter.steps
         self.emit(Asked(step=step, faculty=faculty, added=self.conversation.added()))
         started = time.perf_counter()
-        reply = await self.model.ask(
-            self.conversation.messages, tools=self.bench.tools, tool_choice=tool_choice, seed=self.seed
-        )
+        try:
+            reply = await self.model.ask(
+                self.conversation.messages, tools=self.bench.tools, tool_choice=tool_choice, seed=self.seed
+            )
+        except asyncio.CancelledError as end:
+            self.meter.cut_off(end)
+            raise
+        except ContextFull as full:
+            if self.meter.usage.calls:
+                raise BudgetSpent("context") from full
+            raise
         self.meter.spend(reply.usage)
         self.conversation.reply(reply.message)
         seconds = time.perf_counter() - started

@@ -1,13 +1,15 @@
 """Why an episode can end other than by the agent's own decision.
 
 ScaffoldFault
-├── BudgetSpent   a limit was reached; `limit` names it
-└── ModelFailed   the subject's server gave no usable answer; the trial is void
+├── BudgetSpent      a limit was reached; `limit` names it
+├── ModelFailed      the subject's server gave no usable answer; the trial is void
+│   └── ContextFull  the conversation is longer than the subject can take
+└── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
 """
 
 from __future__ import annotations
 
-__all__ = ["BudgetSpent", "ModelFailed", "ScaffoldFault"]
+__all__ = ["BudgetSpent", "ContextFull", "ModelFailed", "ScaffoldFault", "ScaffoldStuck"]
 
 
 class ScaffoldFault(Exception):
@@ -25,7 +27,21 @@ class BudgetSpent(ScaffoldFault):
 class ModelFailed(ScaffoldFault):
     """The subject's server gave no usable answer, however often it was asked."""
 
-    def __init__(self, cause: str, *, attempts: int) -> None:
-        super().__init__(f"no usable answer after {attempts} attempt{'s' * (attempts != 1)}: {cause}")
+    def __init__(self, cause: str, *, attempts: int | None) -> None:
+        tried = "" if attempts is None else f" after {attempts} attempt{'s' * (attempts != 1)}"
+        super().__init__(f"no usable answer{tried}: {cause}")
         self.cause = cause
         self.attempts = attempts
+        """None where the time was up before the last attempt ended."""
+
+
+class ContextFull(ModelFailed):
+    """The server refuses the conversation because it is longer than the subject can take.
+
+    Where the subject has answered before, the context makes a spent budget of it: how long the conversation
+    grew is the agent's doing. A first request that does not fit is the doing of whoever set the server up.
+    """
+
+
+class ScaffoldStuck(ScaffoldFault):
+    """The scaffold's graph goes round without asking the subject: a fault of its code, not of the agent."""

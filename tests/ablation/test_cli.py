@@ -6,20 +6,16 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from small_studies import small_study
+from whole_trials import Call, apart
 
 from ablation import run_study
-from ablation.cli import main
 from ablation.cli import redline as group
-
-TESTS = str(Path(__file__).parents[1])
 
 TASKS = """
 from dataclasses import replace
@@ -43,29 +39,6 @@ class Odd:
 """
 
 
-@dataclass(frozen=True)
-class Said:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Call = Callable[..., Said]
-
-
-def redline(*arguments: object, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    paths = os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", "ablation.cli", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "100", **environ},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     (tmp_path / "tasks.py").write_text(TASKS)
@@ -73,22 +46,11 @@ def here(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def call(here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Runs a command in this process, in the folder `here`."""
-    monkeypatch.chdir(here)
-    monkeypatch.syspath_prepend(here)
+def call(call: Call, here: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """As everywhere, with the tasks above to name."""
+    assert Path.cwd() == here
     monkeypatch.delitem(sys.modules, "tasks", raising=False)
-
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["redline", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        sys.stdout.flush()
-        said = capfd.readouterr()
-        return Said(left.value.code, said.out, said.err)  # type: ignore[arg-type]
-
-    return run
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +64,7 @@ def test_help_names_every_command_and_comes_at_once(tmp_path: Path) -> None:
     seconds = []
     for _ in range(3):
         before = os.times()
-        shown = redline("--help", cwd=tmp_path)
+        shown = apart("--help", cwd=tmp_path)
         after = os.times()
         # Of the processor: how long it takes on the wall is up to what else runs here.
         seconds.append(
@@ -204,7 +166,7 @@ def test_a_run_prints_one_object_and_nothing_else_with_json(here: Path) -> None:
         "--out",
         "out",
     )
-    shown = redline(*arguments, "--json", cwd=here)
+    shown = apart(*arguments, "--json", cwd=here)
     assert shown.returncode == 0, shown.stderr
     found: dict[str, Any] = orjson.loads(shown.stdout)
     assert [trial["outcome"] for trial in found["trials"]] == ["success", "success"]
@@ -213,21 +175,21 @@ def test_a_run_prints_one_object_and_nothing_else_with_json(here: Path) -> None:
     assert (here / found["trials"][0]["log"]).exists() or (here / "out" / found["trials"][0]["log"]).exists()
 
     (here / "elsewhere").mkdir()
-    again = redline("resume", here / "out", "--json", cwd=here / "elsewhere")
+    again = apart("resume", here / "out", "--json", cwd=here / "elsewhere")
     assert again.returncode == 0, again.stderr
     assert orjson.loads(again.stdout)["trials"] == found["trials"]
 
 
 def test_containment_refused_is_status_three_whatever_is_asked(here: Path) -> None:
     arguments = ("run", "tasks:hazardous", "-e", "tasks:open_machine", "-s", "reference", "--out", "out")
-    shown = redline(*arguments, cwd=here, REDLINE_DEBUG="1")
+    shown = apart(*arguments, cwd=here, REDLINE_DEBUG="1")
     assert shown.returncode == 3
     assert "containment refused: note runs only on a machine that is shown to be closed" in shown.stderr
-    assert redline("resume", "out", cwd=here).returncode == 3
+    assert apart("resume", "out", cwd=here).returncode == 3
 
 
 def test_a_void_trial_is_status_one(here: Path) -> None:
-    shown = redline("run", "small_studies:note", "-e", "tasks:leaky", "-s", "reference", "--json", cwd=here)
+    shown = apart("run", "small_studies:note", "-e", "tasks:leaky", "-s", "reference", "--json", cwd=here)
     assert shown.returncode == 1
     (trial,) = orjson.loads(shown.stdout)["trials"]
     assert trial["outcome"] == "void"
@@ -243,6 +205,8 @@ def test_a_dry_run_prints_the_design_and_makes_nothing(here: Path, call: Call) -
     assert design["seeds"] == [10, 11, 12, 13, 14]
     assert [arm["name"] for arm in design["arms"]] == ["full", "reference", "nothing"]
     assert call("ablate", "study.py", "--dry-run").stdout.count("positive control") == 1
+    hasty = call("ablate", "study.py", "--dry-run", "--void-retries", 0, "--json")
+    assert (design["void_retries"], orjson.loads(hasty.stdout)["void_retries"]) == (2, 0)
     assert not (here / "runs").exists()
 
 
@@ -300,15 +264,13 @@ def test_names_are_listed(call: Call) -> None:
 
 
 def test_a_scenario_of_ones_own_is_validated(here: Path) -> None:
-    shown = redline("validate", "small_studies:note", "--seeds", 2, "--json", cwd=here)
+    shown = apart("validate", "small_studies:note", "--seeds", 2, "--json", cwd=here)
     assert shown.returncode == 0, shown.stderr
     assert orjson.loads(shown.stdout)["ok"] is True
 
 
 def test_doctor_opens_a_sandbox_and_asks_the_subject(here: Path) -> None:
-    shown = redline(
-        "doctor", "--json", "--model", "openai:x", "--base-url", "http://127.0.0.1:9/v1", cwd=here
-    )
+    shown = apart("doctor", "--json", "--model", "openai:x", "--base-url", "http://127.0.0.1:9/v1", cwd=here)
     findings = {finding["name"]: finding for finding in orjson.loads(shown.stdout)["findings"]}
     assert findings["sandbox"]["ok"] is True
     assert findings["subject openai:x"]["ok"] is False
@@ -318,9 +280,9 @@ def test_doctor_opens_a_sandbox_and_asks_the_subject(here: Path) -> None:
 
 def test_what_nobody_expected_is_one_line_and_a_traceback_only_on_demand(here: Path) -> None:
     arguments = ("run", "small_studies:note", "-m", "tasks:Odd", "-s", "nothing")
-    shown = redline(*arguments, cwd=here, TMPDIR=str(here))
+    shown = apart(*arguments, cwd=here, TMPDIR=str(here))
     assert shown.returncode == 1
     assert "redline: unexpected RuntimeError: odd bug" in shown.stderr
     assert "Traceback" not in shown.stderr
     assert "odd bug" in next(here.glob("redline-bug-*.txt")).read_text()
-    assert "Traceback" in redline(*arguments, cwd=here, REDLINE_DEBUG="1").stderr
+    assert "Traceback" in apart(*arguments, cwd=here, REDLINE_DEBUG="1").stderr

@@ -11,8 +11,10 @@ import pytest
 from langchain_core.messages import BaseMessage, ToolMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime  # noqa: TC002  LangGraph reads the annotations of nodes at run time
+from pydantic import BaseModel
 
 from scaffold import (
+    DEFAULT_TOOLS,
     Budget,
     Context,
     Episode,
@@ -20,15 +22,19 @@ from scaffold import (
     Explore,
     FacultyScaffold,
     FacultyUse,
+    FunctionTool,
     GraphScaffold,
     Nothing,
     Reference,
     Repair,
     Scaffold,
+    ScaffoldStuck,
     State,
+    ToolOutcome,
     Update,
     react,
 )
+from scaffold.bench import Bench
 from scaffold.events import Asked, FacultyEntered, Replied, ToolRan, as_fields
 from scaffold.models.scripted import Scripted, call
 from scaffold.prompts import load
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
 
     from environments import Environment
     from scaffold.events import Event
-    from scaffold.protocols import Model
+    from scaffold.protocols import Model, Tool
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +132,73 @@ async def test_any_callable_replaces_a_faculty(machine: Environment) -> None:
     played = await play(FacultyScaffold(plan=blunt), machine, ["found", "just do it", WORK, DONE])
     assert played.phases == ["explore", "plan", "execute"]
     assert played.episode.faculties["plan"].turns == 1
+
+
+@pytest.mark.parametrize("name", ["explore", "plan", "execute"])
+async def test_a_faculty_that_never_asks_is_the_scaffolds_fault(machine: Environment, name: str) -> None:
+    async def idle(_state: State, _context: Context) -> Update:
+        return Update()
+
+    changed: dict[str, Any] = {name: idle}
+    scaffold = replace(FacultyScaffold(name="mine"), **changed)
+    with pytest.raises(ScaffoldStuck, match=rf"'mine' took 62 steps .*{name}.* never did") as stuck:
+        await play(scaffold, machine, ["found", "the plan"], Budget(steps=3, seconds=30))
+    assert "GraphRecursionError" not in str(stuck.value)
+
+
+async def test_faculties_that_hand_over_in_a_ring_are_the_scaffolds_fault(machine: Environment) -> None:
+    async def onward(_state: State, _context: Context) -> Update:
+        return Update(hand_over="execute")
+
+    async def back(_state: State, _context: Context) -> Update:
+        return Update(hand_over="plan")
+
+    with pytest.raises(ScaffoldStuck, match=r"asked the subject 0 times \(plan, execute never did\)"):
+        await play(FacultyScaffold(explore=None, plan=onward, execute=back, repair=None), machine, [])
+
+
+async def test_a_scaffold_that_uses_its_whole_budget_is_not_stuck(machine: Environment) -> None:
+    played = await play(FacultyScaffold(), machine, ["found", "plan", *[FAIL] * 30], Budget(steps=30))
+    assert (played.episode.stop, played.episode.limit) == ("limit", "steps")
+
+
+async def test_a_graph_of_ones_own_that_never_ends_is_the_scaffolds_fault(machine: Environment) -> None:
+    async def turn(state: State) -> Update:
+        return Update(turns=state["turns"] + 1)
+
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node("turn", turn)
+    graph.add_edge(START, "turn")
+    graph.add_edge("turn", "turn")
+    with pytest.raises(ScaffoldStuck, match="the scaffold 'ring' took"):
+        await play(GraphScaffold(name="ring", graph=graph.compile()), machine, [])
+
+
+class NoArguments(BaseModel):
+    pass
+
+
+def named(name: str) -> FunctionTool[NoArguments]:
+    async def run(_arguments: NoArguments, _env: Environment) -> ToolOutcome:
+        return ToolOutcome(text="")
+
+    return FunctionTool(name=name, group="shell", description="", arguments=NoArguments, function=run)
+
+
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        ([*DEFAULT_TOOLS, named("finish")], "cannot be called 'finish': every scaffold has one"),
+        ([named("look"), named("look")], "two tools called 'look'"),
+    ],
+)
+def test_tools_that_could_be_mistaken_for_each_other_are_refused(tools: list[Tool], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        FacultyScaffold(tools=tuple(tools))
+    with pytest.raises(ValueError, match=said):
+        GraphScaffold(name="mine", graph=react().compile(), tools=tuple(tools))
+    with pytest.raises(ValueError, match=said):
+        Bench(tools)
 
 
 async def test_without_execute_the_last_words_are_the_submission(machine: Environment) -> None:

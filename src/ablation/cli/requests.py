@@ -16,7 +16,8 @@ from ablation.errors import NameUnknown
 from ablation.record import digest
 from ablation.store import Origin
 from scaffold import Budget
-from scaffold.models import Price, parse_subject
+from scaffold.models import Patience, Price, parse_subject
+from scaffold.models.patience import PATIENT
 
 if TYPE_CHECKING:
     from ablation.store import StudyFolder
@@ -36,6 +37,7 @@ class SubjectRequest(BaseModel):
     price: tuple[float, float] | None = None
     """Of a million prompt and completion tokens."""
     request_timeout_s: float = 120.0
+    request_attempts: int = PATIENT.attempts
 
     def subject(self) -> Subject:
         """Return the subject, not yet connected.
@@ -50,6 +52,7 @@ class SubjectRequest(BaseModel):
                 base_url=self.base_url,
                 tools=self.tools,
                 request_timeout_s=self.request_timeout_s,
+                patience=Patience(attempts=self.request_attempts),
                 price=Price(prompt_per_million=prompt, completion_per_million=completion),
             )
         except ValueError as fault:
@@ -74,6 +77,7 @@ class RunRequest(BaseModel):
     subject: SubjectRequest
     seeds: tuple[int, ...]
     budget: Budget
+    void_retries: int = 2
     folder: str
     """The directory the names were meant in."""
 
@@ -89,6 +93,7 @@ class RunRequest(BaseModel):
             subject=self.subject.subject(),
             environment=catalogue.environment(self.environment),
             budget=self.budget,
+            void_retries=self.void_retries,
             controls=False,
         )
 
@@ -103,8 +108,10 @@ class ScriptRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     script: Path
+    environment: str | None = None
     subject: SubjectRequest | None = None
     seeds: tuple[int, ...] | None = None
+    void_retries: int | None = None
 
     def study(self, *, stored: Path | None = None) -> Study:
         """Return the script's study with the replacements made.
@@ -114,10 +121,14 @@ class ScriptRequest(BaseModel):
         """
         study = load_study(stored or self.script, home=self.script.parent)
         changes: dict[str, Any] = {}
+        if self.environment is not None:
+            changes["environment"] = catalogue.environment(self.environment)
         if self.subject is not None:
             changes["subject"] = self.subject.subject()
         if self.seeds is not None:
             changes["seeds"] = self.seeds
+        if self.void_retries is not None:
+            changes["void_retries"] = self.void_retries
         return replace(study, **changes)
 
     def origin(self) -> Origin:

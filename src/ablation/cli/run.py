@@ -29,7 +29,7 @@ __all__ = ["run"]
     default="full",
     help="A name from `redline list scaffolds`, module:attribute or file.py:attribute.",
 )
-@environment_option
+@environment_option(default="sandbox")
 @subject_options(default="simulated:steady")
 @click.option(
     "--trials", "-n", type=click.IntRange(min=1), default=1, help="How many, each in a world of its own."
@@ -39,6 +39,12 @@ __all__ = ["run"]
 @click.option("--max-tokens", type=int, help="Prompt and completion together, a trial.")
 @click.option("--max-seconds", type=float, default=600.0, help="Of the episode.")
 @click.option("--max-cost", type=float, help="In the currency of --price, a trial.")
+@click.option(
+    "--void-retries",
+    type=click.IntRange(min=0),
+    default=2,
+    help="How often a trial that could not be measured is run again.",
+)
 @run_options
 @click.pass_context
 @plain_faults()
@@ -58,6 +64,7 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
         subject=_subject(options),
         seeds=tuple(range(options["seed"], options["seed"] + options["trials"])),
         budget=_budget(options),
+        void_retries=options["void_retries"],
         folder=str(Path.cwd()),
     )
     study = request.study()
@@ -78,6 +85,7 @@ def _subject(options: Mapping[str, Any]) -> SubjectRequest:
         tools=options["tools"],
         price=options["price"],
         request_timeout_s=options["request_timeout"],
+        request_attempts=options["request_attempts"],
     )
 
 

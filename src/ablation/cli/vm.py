@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -25,7 +24,7 @@ from environments import Limits
 from environments.catalogue import machines
 from environments.vm.build import Build, sweep
 from environments.vm.images import Image, all_images, find_image, images_folder, load_image, remove
-from environments.vm.scratch import Trace, traces
+from environments.vm.scratch import Trace, clear_away, traces
 from environments.vm.sources import sources_at
 from environments.vm.variants import VARIANTS
 from environments.vm.warm import forget_image, warm_states
@@ -271,7 +270,5 @@ def destroy(images: tuple[str, ...], *, left: bool, everything: bool) -> None:
     if left or everything:
         if images_folder().is_dir():
             sweep(images_folder())
-        for trace in traces():
-            if not trace.alive:
-                shutil.rmtree(trace.path)
-                click.echo(f"deleted {trace.path}")
+        for path in clear_away():
+            click.echo(f"deleted {path}")

@@ -113,13 +113,13 @@ def _coverage_warnings(
         yield f"{missing} of {planned} planned trials have no result yet: this is a part of the study."
     voids = [trial for trial in trials if trial.outcome == "void"]
     if voids:
-        causes = Counter(untrusted.line(trial.cause, limit=80) or "no cause on record" for trial in voids)
+        causes = Counter(untrusted.line(trial.cause) or "no cause on record" for trial in voids)
         cause, times = causes.most_common(1)[0]
         where = ", ".join(f"{arm.name} {arm.voids}" for arm in arms if arm.voids)
         yield (
-            f"{len(voids)} trials could not be measured ({where}); they count for no arm, and each "
-            f"comparison is given once more with them as failures. Most frequent cause, "
-            f"{times} times: {cause}."
+            f"{len(voids)} trial{'s' * (len(voids) != 1)} could not be measured ({where}): counted for no "
+            f"arm, and as failures where each comparison is given once more. "
+            f"Most frequent cause, {times} of {len(voids)}: {cause}."
         )
     if any(arm.tokens_estimated for arm in arms):
         yield "The subject's server reported no token counts for some calls; those are estimated from bytes."

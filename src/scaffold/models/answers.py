@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,23 +21,84 @@ from scaffold.types import Reply, ToolCall, Usage
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
 
-__all__ = ["loads", "reply_from", "set_apart_malformed_calls"]
+__all__ = [
+    "joined_text",
+    "loads",
+    "nested_too_deeply",
+    "reply_from",
+    "set_apart_malformed_calls",
+    "sound_usage",
+]
 
 BYTES_PER_TOKEN = 4
 """A usual mean, for servers that report no usage."""
+
+DEEPEST = 64
+"""Levels of arrays and objects in a call's arguments; what writes and reads the record ends at 254."""
+TOO_DEEP = f"the arguments are nested more than {DEEPEST} levels deep"
+
+MOST_TOKENS = 10**12
+"""No request has more; a server that says so does not count tokens."""
 
 
 def loads(text: str | bytes) -> Any:
     """Parse JSON as leniently as JSON allows: control characters pass, half a surrogate pair becomes `?`.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is no JSON, or nested more deeply than can be read.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
+        pass
+    try:
         lenient = json.loads(text, strict=False)
         return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def nested_too_deeply(value: object, levels: int = DEEPEST) -> bool:
+    """Whether plain data has more than so many levels of arrays and objects."""
+    if not isinstance(value, list | Mapping):
+        return False
+    inner = value.values() if isinstance(value, Mapping) else value
+    return levels == 0 or any(nested_too_deeply(each, levels - 1) for each in inner)
+
+
+def joined_text(content: list[Any]) -> str:
+    """Return the text of content that comes in parts.
+
+    Raises:
+        AttributeError, TypeError: it is no list of parts.
+    """
+    return "".join(part.get("text") or "" for part in content)
+
+
+def sound_usage(reported: object) -> dict[str, Any] | None:
+    """Return what a server reported of its use of tokens, or None where that is no account of it."""
+    if not isinstance(reported, dict):
+        return None
+    prompt, completion = (_tokens(reported.get(f"{kind}_tokens")) for kind in ("prompt", "completion"))
+    if prompt is None or completion is None:
+        return None
+    usage: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    for kind in ("prompt_tokens_details", "completion_tokens_details"):
+        details = reported.get(kind)
+        if isinstance(details, dict):
+            usage[kind] = {name: count for name in details if (count := _tokens(details[name]))}
+    return usage
+
+
+def _tokens(count: object) -> int | None:
+    if count is None:
+        return 0
+    whole = isinstance(count, int | float) and not isinstance(count, bool) and count == count // 1
+    return int(count) if whole and 0 <= count <= MOST_TOKENS else None  # type: ignore[call-overload, operator]
 
 
 def set_apart_malformed_calls(message: dict[str, Any]) -> list[InvalidToolCall]:
@@ -61,7 +123,7 @@ def set_apart_malformed_calls(message: dict[str, Any]) -> list[InvalidToolCall]:
                 {"type": "function", "id": identity, "function": {"name": name, "arguments": arguments}}
             )
         else:
-            text = given if isinstance(given, str) else orjson.dumps(given).decode()
+            text = given if isinstance(given, str) else json.dumps(given)
             malformed.append(
                 InvalidToolCall(type="invalid_tool_call", id=identity, name=name, args=text, error=problem)
             )
@@ -79,6 +141,8 @@ def _arguments(given: Any) -> tuple[str, str | None]:
         return "", f"the arguments are not valid JSON ({fault})"
     if not isinstance(parsed, dict):
         return "", "the arguments are not a JSON object"
+    if nested_too_deeply(parsed):
+        return "", TOO_DEEP
     return orjson.dumps(parsed).decode(), None
 
 
@@ -115,7 +179,7 @@ def reply_from(
 
 def _calls(message: AIMessage, *, cut_off: bool) -> tuple[ToolCall, ...]:
     sound = [
-        ToolCall(id=call["id"] or f"call_{index}", name=call["name"], arguments=call["args"])
+        ToolCall(id=call["id"] or f"call_{index}", name=call["name"], **_checked(call["args"]))
         for index, call in enumerate(message.tool_calls)
     ]
     cut = "; the answer was cut off at its length limit" if cut_off else ""
@@ -131,11 +195,18 @@ def _calls(message: AIMessage, *, cut_off: bool) -> tuple[ToolCall, ...]:
     return (*sound, *malformed)
 
 
+def _checked(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a call's arguments, and what is wrong with those that nothing here could write down."""
+    if nested_too_deeply(arguments):
+        return {"arguments": {}, "problem": TOO_DEEP}
+    return {"arguments": arguments}
+
+
 def _usage(message: AIMessage, *, sent_bytes: int, price: Price) -> Usage:
     reported = message.usage_metadata
     if reported is not None and reported["input_tokens"] + reported["output_tokens"] > 0:
         prompt, completion = reported["input_tokens"], reported["output_tokens"]
-        cached = reported.get("input_token_details", {}).get("cache_read") or 0
+        cached = min(reported.get("input_token_details", {}).get("cache_read") or 0, prompt)
     else:
         reported = None
         arguments = sum(len(json.dumps(call["args"])) for call in message.tool_calls)

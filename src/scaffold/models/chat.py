@@ -17,9 +17,9 @@ from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 
-from scaffold.models.answers import loads, set_apart_malformed_calls
+from scaffold.models.answers import joined_text, loads, set_apart_malformed_calls, sound_usage
 from scaffold.models.encoding import ConversationWriter
-from scaffold.models.endpoint import Endpoint, Unreadable
+from scaffold.models.endpoint import Endpoint, Unreadable, said_in
 from scaffold.models.patience import PATIENT, Patience, Retry
 from scaffold.models.transport import HttpTransport, Transport
 
@@ -174,23 +174,27 @@ class PooledChatOpenAI(ChatOpenAI):
     def _read(self, body: bytes) -> ChatResult:
         """Parse an answer; ChatOpenAI's parsing tells what is wrong by whatever exception comes first."""
         if not body.strip():
-            raise Unreadable("200 with an empty body")
+            raise Unreadable("with an empty body")
         try:
             answer = loads(body)
         except ValueError:
-            raise Unreadable(f"200 with something that is not JSON: {body[:80]!r}") from None
-        if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
-            raise Unreadable(f"200 with JSON that holds no choices: {body[:80]!r}")
+            raise Unreadable(f"with something that is not JSON: {body[:80]!r}") from None
+        choices = answer.get("choices") if isinstance(answer, dict) else None
+        if not isinstance(choices, list) or not choices:
+            raise Unreadable(f"with no choices: {said_in(body)}")
         try:
             return self._parse(answer)
         except (LookupError, TypeError, ValueError, AttributeError) as fault:
-            raise Unreadable(f"200 with a malformed completion ({type(fault).__name__})") from fault
+            raise Unreadable(
+                f"with a malformed completion ({type(fault).__name__}): {body[:80]!r}"
+            ) from fault
 
     def _parse(self, answer: dict[str, Any]) -> ChatResult:
-        if not isinstance(answer.get("usage"), dict):
-            answer["usage"] = None
+        answer["usage"] = sound_usage(answer.get("usage"))
         # A message's own words, which the parsing below has no place for in a plain dictionary.
         sent = answer["choices"][0]["message"]
+        if isinstance(sent.get("content"), list):
+            sent["content"] = joined_text(sent["content"])
         malformed = set_apart_malformed_calls(sent)
         result = self._create_chat_result(answer)
         message = result.generations[0].message

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.messages import AIMessage
 
-from scaffold.errors import ModelFailed
+from scaffold.errors import ContextFull, ModelFailed
 from scaffold.models.answers import reply_from
 from scaffold.models.encoding import tool_schemas
+from scaffold.models.endpoint import too_long
 from scaffold.models.price import FREE, Price
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class LangChainModel:
         except ModelFailed:
             raise
         except Exception as fault:
-            raise ModelFailed(f"{type(fault).__name__}: {fault}", attempts=1) from fault
+            kind = ContextFull if too_long(str(fault)) else ModelFailed
+            raise kind(f"{type(fault).__name__}: {fault}", attempts=1) from fault
         if not isinstance(message, AIMessage):
             raise ModelFailed(f"the chat model answered with a {type(message).__name__}", attempts=1)
         return reply_from(

@@ -7,36 +7,44 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from http import HTTPStatus
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
-from scaffold.errors import ModelFailed
+from scaffold.errors import ContextFull, ModelFailed
 from scaffold.models.patience import PATIENT, Patience, Retry, retry_after
 from scaffold.models.transport import Answer, Buffer, Transport, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Endpoint", "Unreadable"]
+__all__ = ["Endpoint", "Unreadable", "said_in", "too_long"]
 
 PATH = "/chat/completions"
 
 RETRIED = frozenset({408, 409, 425, 429}) | frozenset(range(500, 600))
 
+# As OpenAI, vLLM, SGLang, llama.cpp and Anthropic put it.
+_FULL = re.compile(
+    r"context[ _](length|size|window)|exceed_context|maximum model length"
+    r"|prompt is too long|input tokens exceed|too many (input|prompt) tokens",
+    re.IGNORECASE,
+)
+
 T = TypeVar("T")
 
 
 class Unreadable(Exception):
-    """The server answered 200 with something that is no chat completion; the message says what."""
+    """The server answered something that is no chat completion; the message goes on after the status."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Fault:
     cause: str
-    retried: bool
+    retried: bool = True
     asked_s: float | None = None
+    full: bool = False
+    """The conversation is longer than the subject can take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,39 +74,56 @@ class Endpoint:
 
         Raises:
             ModelFailed: patience ended, or the server refused in a way that asking again cannot change.
+            ContextFull: it refused because the conversation is too long.
+            CancelledError: whoever asked would not wait; a note on it says what was waited for.
         """
-        waited_s = 0.0
-        for attempt in count(1):
+        attempt, fault, waited_s = 1, None, 0.0
+        try:
+            while isinstance(found := await self._attempt(body, read), _Fault):
+                fault, pause = found, None
+                if fault.retried:
+                    pause = self.patience.pause(attempt=attempt, waited_s=waited_s, asked_s=fault.asked_s)
+                if pause is None:
+                    kind = ContextFull if fault.full else ModelFailed
+                    raise kind(fault.cause, attempts=attempt)
+                if self.on_retry is not None:
+                    self.on_retry(Retry(attempt=attempt, cause=fault.cause, wait_s=pause))
+                await asyncio.sleep(pause)
+                attempt, waited_s = attempt + 1, waited_s + pause
+        except asyncio.CancelledError as end:
+            times = "once" if attempt == 1 else f"{attempt} times"
+            end.add_note(f"asked {times}: {fault.cause}" if fault else f"asked {self.transport.address}")
+            raise
+        return found[0], attempt
+
+    async def _attempt(self, body: Buffer, read: Callable[[bytes], T]) -> tuple[T] | _Fault:
+        """Send a request once; what was read comes in a tuple, to be told from a fault."""
+        try:
+            answer = await self.transport.post(PATH, body)
+            if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                return await self._explain(answer)
             try:
-                answer = await self.transport.post(PATH, body)
-                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                    return read(answer.body), attempt
-                fault = await self._explain(answer)
-            except Unreachable as silence:
-                fault = _Fault(cause=str(silence), retried=True)
+                return (read(answer.body),)
             except Unreadable as nonsense:
-                fault = _Fault(cause=f"{self.transport.address}{PATH} answered {nonsense}", retried=True)
-            cause = self._without_secret(fault.cause)
-            pause = None
-            if fault.retried:
-                pause = self.patience.pause(attempt=attempt, waited_s=waited_s, asked_s=fault.asked_s)
-            if pause is None:
-                raise ModelFailed(cause, attempts=attempt)
-            if self.on_retry is not None:
-                self.on_retry(Retry(attempt=attempt, cause=cause, wait_s=pause))
-            await asyncio.sleep(pause)
-            waited_s += pause
-        raise AssertionError
+                return self._fault(f"{self._answered(answer)} {nonsense}")
+        except Unreachable as silence:
+            return self._fault(str(silence))
+
+    def _answered(self, answer: Answer) -> str:
+        return f"{self.transport.address}{PATH} answered {answer.status}"
+
+    def _fault(self, cause: str, **more: Any) -> _Fault:
+        return _Fault(cause=self._without_secret(cause), **more)
 
     async def _explain(self, answer: Answer) -> _Fault:
-        said = _message_of(answer.body)
-        cause = f"{self.transport.address}{PATH} answered {answer.status}: {said}"
+        cause = f"{self._answered(answer)}: {said_in(answer.body)}"
+        full = too_long(answer.body[:2000].decode(errors="replace"))
         if answer.status in RETRIED:
             asked_s = retry_after(answer.headers.get("Retry-After"))
             if asked_s is not None:
                 cause += f" (it asks to wait {asked_s:.0f} s)"
-            return _Fault(cause=cause, retried=True, asked_s=asked_s)
-        return _Fault(cause=cause + await self._mend(answer.status), retried=False)
+            return self._fault(cause, asked_s=asked_s, full=full)
+        return self._fault(cause + await self._mend(answer.status), retried=False, full=full)
 
     async def _mend(self, status: int) -> str:
         match status:
@@ -126,16 +151,22 @@ class Endpoint:
         return text.replace(self.secret, "***") if self.secret else text
 
 
-def _message_of(body: bytes) -> str:
+def too_long(said: str) -> bool:
+    """Whether what a server says is that the conversation is longer than the subject can take."""
+    return _FULL.search(said) is not None
+
+
+def said_in(body: bytes) -> str:
     """Return what a server says about its refusal, in whichever of the usual places it says it."""
     try:
         said: Any = orjson.loads(body)
-    except ValueError:
-        return _one_line(body[:2000].decode(errors="replace"), 300) or "nothing"
-    for key in ("error", "message", "detail"):
-        if isinstance(said, dict) and said.get(key):
-            said = said[key]
-    return _one_line(said if isinstance(said, str) else orjson.dumps(said).decode(), 300) or "nothing"
+        for key in ("error", "message", "detail"):
+            if isinstance(said, dict) and said.get(key):
+                said = said[key]
+        text = said if isinstance(said, str) else orjson.dumps(said).decode()
+    except (ValueError, TypeError):  # no JSON, or nested too deeply to be written again
+        text = body[:2000].decode(errors="replace")
+    return _one_line(text, 300) or "nothing"
 
 
 def _one_line(text: str, longest: int) -> str:

@@ -45,8 +45,10 @@ class Patience:
         left = self.total_wait_s - waited_s
         if asked_s is not None:
             return asked_s if asked_s <= left else None
+        if left <= 0:
+            return None
         ceiling = min(self.longest_wait_s, self.first_wait_s * 2.0 ** (attempt - 1))
-        return min(random.uniform(0.0, ceiling), max(left, 0.0))  # noqa: S311 - jitter, not a secret
+        return min(random.uniform(0.0, ceiling), left)  # noqa: S311 - jitter, not a secret
 
 
 PATIENT = Patience()

@@ -16,6 +16,7 @@ from scaffold.models.patience import PATIENT, Patience, Retry
 from scaffold.models.price import FREE, Price
 from scaffold.models.simulated import PROFILES, SimulatedSubject
 from scaffold.models.text_tools import TextToolsSubject
+from scaffold.models.transport import checked_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -52,6 +53,9 @@ class ChatSubject:
 class OpenAISubject:
     """A subject behind an OpenAI-compatible server.
 
+    Raises:
+        ValueError: the base URL is no http address, or holds credentials.
+
     Example:
         ```python
         subject = OpenAISubject(model="qwen3", base_url="http://127.0.0.1:8000/v1")
@@ -72,6 +76,9 @@ class OpenAISubject:
     on_retry: Callable[[Retry], None] | None = field(default=None, repr=False)
     simulated: bool = field(default=False, init=False)
 
+    def __post_init__(self) -> None:
+        checked_url(self._address())
+
     @property
     def name(self) -> str:
         """As on the command line."""
@@ -79,11 +86,7 @@ class OpenAISubject:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Model]:
-        """Open the pool of connections that all trials of a study share.
-
-        Raises:
-            ValueError: the base URL is no http address.
-        """
+        """Open the pool of connections that all trials of a study share."""
         chat = self.chat()
         if not chat.speaks_completions:
             yield LangChainModel(chat=chat, price=self.price)
@@ -93,19 +96,21 @@ class OpenAISubject:
 
     def chat(self) -> PooledChatOpenAI:
         """Return the LangChain chat model, not yet connected, for use in graphs of one's own."""
-        environment = os.environ
-        key = self.api_key.get_secret_value() if self.api_key else environment.get("OPENAI_API_KEY")
-        base_url = self.base_url or environment.get("OPENAI_BASE_URL")
+        key = self.api_key.get_secret_value() if self.api_key else os.environ.get("OPENAI_API_KEY")
+        address = self._address()
         # The Responses API is the public server's alone; everybody else speaks chat completions.
-        responses = None if (base_url or PUBLIC_API) == PUBLIC_API else False
+        responses = None if address == PUBLIC_API else False
         return PooledChatOpenAI(
             model=self.model,
-            base_url=base_url or PUBLIC_API,
+            base_url=address,
             api_key=SecretStr(key or NO_KEY),
             temperature=self.temperature,
             timeout=self.request_timeout_s,
             use_responses_api=responses,
         )
+
+    def _address(self) -> str:
+        return self.base_url or os.environ.get("OPENAI_BASE_URL") or PUBLIC_API
 
 
 def parse_subject(
@@ -117,7 +122,7 @@ def parse_subject(
     price: Price = FREE,
     tools: Literal["native", "text"] = "native",
     request_timeout_s: float = 120.0,
-    on_retry: Callable[[Retry], None] | None = None,
+    patience: Patience = PATIENT,
 ) -> Subject:
     """Return the subject that a specification names.
 
@@ -129,10 +134,10 @@ def parse_subject(
         price: What the subject's tokens cost.
         tools: `text` for subjects that know no tool calls.
         request_timeout_s: For one request.
-        on_retry: Told before each further attempt of a request that failed.
+        patience: How often, and how long apart, a server that fails is asked again.
 
     Raises:
-        ValueError: no such provider or profile; the message names the nearest.
+        ValueError: no such provider or profile, and the message names the nearest; or no such address.
     """
     provider, _, name = spec.partition(":")
     if provider not in PROVIDERS or not name:
@@ -152,7 +157,7 @@ def parse_subject(
             temperature=temperature,
             price=price,
             request_timeout_s=request_timeout_s,
-            on_retry=on_retry,
+            patience=patience,
         )
     return TextToolsSubject(subject=subject) if tools == "text" else subject
 

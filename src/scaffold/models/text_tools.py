@@ -25,6 +25,7 @@ from langchain_core.messages import (
 )
 from langchain_core.messages import ToolCall as LangChainToolCall
 
+from scaffold.models.answers import TOO_DEEP, nested_too_deeply
 from scaffold.models.encoding import tool_schemas
 from scaffold.types import Reply, ToolCall
 
@@ -71,8 +72,8 @@ def parse_calls(text: str, *, prefix: str) -> tuple[ToolCall, ...]:
         try:
             call, position = DECODER.raw_decode(text, start + _blank(text, start))
             name, arguments = _name_and_arguments(call)
-        except json.JSONDecodeError as fault:
-            problem = f"the block is not valid JSON ({fault.msg} at character {max(fault.pos - start, 0)})"
+        except (json.JSONDecodeError, RecursionError) as fault:
+            problem = _unreadable(fault, start)
             closing = CLOSING.search(text, start)
             position = closing.end() if closing else len(text)
         except TypeError as fault:
@@ -86,12 +87,20 @@ def _blank(text: str, start: int) -> int:
     return len(rest) - len(rest.lstrip())
 
 
+def _unreadable(fault: json.JSONDecodeError | RecursionError, start: int) -> str:
+    if isinstance(fault, RecursionError):
+        return TOO_DEEP
+    return f"the block is not valid JSON ({fault.msg} at character {max(fault.pos - start, 0)})"
+
+
 def _name_and_arguments(call: object) -> tuple[str, dict[str, Any]]:
     if not isinstance(call, dict) or not isinstance(call.get("name"), str):
         raise TypeError('the block is not a JSON object with a "name" and "arguments"')
     arguments = call.get("arguments", {})
     if not isinstance(arguments, dict):
         raise TypeError('"arguments" is not a JSON object')
+    if nested_too_deeply(arguments):
+        raise TypeError(TOO_DEEP)
     return call["name"], arguments
 
 

@@ -6,6 +6,7 @@ subject is another transport that answers in process. Everything above it is the
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,7 +19,7 @@ from yarl import URL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-__all__ = ["Answer", "Buffer", "HttpTransport", "Transport", "Unreachable"]
+__all__ = ["Answer", "Buffer", "HttpTransport", "Transport", "Unreachable", "checked_url"]
 
 Buffer = bytes | bytearray
 
@@ -27,6 +28,10 @@ LARGEST_ANSWER = 32 << 20
 
 LARGEST_PLAIN_BODY = 1 << 20
 """aiohttp warns about longer bodies given as bytes, and writes them in one piece."""
+
+
+class _TooLong(aiohttp.ClientPayloadError):
+    """The answer is longer than `LARGEST_ANSWER`."""
 
 
 class Unreachable(Exception):
@@ -67,6 +72,23 @@ class Transport(Protocol):
         ...
 
 
+def checked_url(base_url: str) -> URL:
+    """Return the address of an API, for example `http://127.0.0.1:8000/v1`.
+
+    Raises:
+        ValueError: it is no http address, or holds credentials.
+    """
+    try:
+        url = URL(base_url)
+    except ValueError as fault:
+        raise ValueError(f"not an http address ({fault})") from None
+    if url.user is not None or url.password is not None:
+        raise ValueError("the address of a server must hold no credentials; give a key instead")
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ValueError(f"not an http address: {base_url!r}; write it as http://HOST:PORT/v1")
+    return url
+
+
 class HttpTransport:
     """One pool of kept-alive connections to one server, without a limit of its own on their number."""
 
@@ -98,11 +120,7 @@ class HttpTransport:
         Raises:
             ValueError: the base URL is no http address, or holds credentials.
         """
-        url = URL(base_url)
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise ValueError(f"not an http address: {base_url!r}")
-        if url.user is not None or url.password is not None:
-            raise ValueError("the address of a server must hold no credentials; give a key instead")
+        url = checked_url(base_url)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0),
             timeout=aiohttp.ClientTimeout(total=timeout_s),
@@ -132,7 +150,7 @@ class HttpTransport:
         except TimeoutError:
             raise Unreachable(f"{self.address} did not answer within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as fault:
-            raise Unreachable(f"{self.address} cannot be reached: {_in_plain_words(fault)}") from fault
+            raise Unreachable(f"{self.address} {_in_plain_words(fault)}") from fault
 
     def _url(self, path: str) -> URL:
         url = self._urls.get(path)
@@ -150,22 +168,32 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
         chunks.append(chunk)
         room -= len(chunk)
         if room < 0:
-            raise aiohttp.ClientPayloadError(f"the answer is longer than {LARGEST_ANSWER >> 20} MiB")
+            raise _TooLong
     return b"".join(chunks)
 
 
 def _in_plain_words(fault: Exception) -> str:
+    """Say what a server did, to be read after its address."""
     match fault:
         case aiohttp.ClientConnectorCertificateError():
-            return f"its certificate is not accepted ({fault})"
+            said = f"cannot be reached: its certificate is not accepted ({fault})"
         case aiohttp.ClientConnectorDNSError():
-            return "its name does not resolve"
+            said = "cannot be reached: its name does not resolve"
         case aiohttp.ClientConnectorError():
-            return fault.os_error.strerror or str(fault.os_error) or "the connection failed"
+            errno = fault.os_error.errno
+            why = os.strerror(errno) if errno else str(fault.os_error) or "the connection failed"
+            said = f"cannot be reached: {why}"
+        case _TooLong():
+            said = f"answered with more than {LARGEST_ANSWER >> 20} MiB"
+        case aiohttp.ClientPayloadError():
+            said = "broke off its answer, or sent one that cannot be decoded"
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
-            return "it closed the connection without an answer"
+            said = "closed the connection without an answer"
+        case aiohttp.ClientResponseError():
+            said = f"answered something that is not HTTP ({fault.message})"
         case _:
-            return str(fault) or type(fault).__name__
+            said = f"gave no answer: {str(fault) or type(fault).__name__}"
+    return said
 
 
 def _proxy_of_environment(url: URL) -> str | None:

@@ -155,6 +155,9 @@ async def test_a_large_conversation_is_sent_without_a_warning() -> None:
         ("5", "not a JSON object"),
         ('["ls"]', "not a JSON object"),
         ("ls", "not valid JSON"),
+        ('{"a": ' * 65 + "1" + "}" * 65, "nested more than 64 levels deep"),
+        ('{"a": ' * 300 + "1" + "}" * 300, "nested more than 64 levels deep"),
+        ('{"a": ' * 9999 + "1" + "}" * 9999, "not valid JSON (it is nested too deeply)"),
     ],
 )
 async def test_malformed_arguments_are_the_subjects_problem(arguments: str, problem: str) -> None:
@@ -170,6 +173,32 @@ async def test_malformed_arguments_are_the_subjects_problem(arguments: str, prob
         await model.ask([*CONVERSATION, reply.message, *results], tools=DEFAULT_TOOLS)
         for call in server.requests[1]["messages"][4]["tool_calls"]:
             assert isinstance(json.loads(call["function"]["arguments"]), dict)
+
+
+async def test_arguments_may_be_nested_as_deeply_as_anybody_needs() -> None:
+    answer = completion(calls=[("shell", '{"a": ' * 64 + "1" + "}" * 64)])
+    async with serving(answer) as server, OpenAISubject(model="m", base_url=server.url).connect() as model:
+        (call,) = (await model.ask(CONVERSATION, tools=DEFAULT_TOOLS)).calls
+    assert call.problem is None
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "he"}, {"type": "text", "text": "llo"}], "hello"),
+        ([{"type": "text"}, {"type": "image_url", "image_url": {"url": "x"}}], ""),
+        ([], ""),
+    ],
+)
+async def test_content_in_parts_is_read_and_sent_back_as_text(content: Any, text: str) -> None:
+    async with (
+        serving(completion(content)) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        reply = await model.ask(CONVERSATION, tools=())
+        await model.ask([*CONVERSATION, reply.message], tools=())
+    assert reply.text == text
+    assert server.requests[1]["messages"][-1]["content"] == text
 
 
 async def test_odd_calls_are_given_what_they_lack() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -13,9 +13,12 @@ from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from scaffold.errors import ModelFailed
+from scaffold.errors import ContextFull, ModelFailed
 from scaffold.models import ChatSubject, OpenAISubject, Patience, Retry
 from scaffold.models.patience import retry_after
+
+if TYPE_CHECKING:
+    from scaffold.protocols import Subject
 
 pytestmark = pytest.mark.anyio
 
@@ -139,7 +142,7 @@ def test_waits_grow_and_stay_bounded(attempt: int) -> None:
     patience = Patience(first_wait_s=1, longest_wait_s=3, total_wait_s=10)
     waits = [patience.pause(attempt=attempt, waited_s=0, asked_s=None) for _ in range(200)]
     assert all(wait is not None and 0 <= wait <= min(3, 2 ** (attempt - 1)) for wait in waits)
-    assert patience.pause(attempt=attempt, waited_s=10, asked_s=None) == 0
+    assert patience.pause(attempt=attempt, waited_s=10, asked_s=None) is None
     assert patience.pause(attempt=5, waited_s=0, asked_s=None) is None
 
 
@@ -212,6 +215,50 @@ async def test_another_chat_models_fault_is_a_failed_model() -> None:
         async with ChatSubject(chat=chat, name="mine").connect() as model:
             with pytest.raises(ModelFailed, match="OpenAIAPIError"):
                 await model.ask(QUESTION, tools=())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens",
+        "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+        "the request exceeds the available context size (4096 tokens), try increasing it",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+    ],
+)
+async def test_a_conversation_that_is_too_long_is_a_fault_of_its_own(said: str) -> None:
+    answer = web.json_response({"error": {"message": said}}, status=400)
+    async with serving(answer) as server:
+        ours = OpenAISubject(model="m", base_url=server.url)
+        theirs = ChatOpenAI(model="m", base_url=server.url, api_key=SecretStr("k"), max_retries=0)
+        subjects: list[Subject] = [ours, ChatSubject(chat=theirs, name="mine")]
+        for subject in subjects:
+            async with subject.connect() as model:
+                with pytest.raises(ContextFull, match="after 1 attempt"):
+                    await model.ask(QUESTION, tools=())
+
+
+async def test_a_conversation_that_is_too_long_may_be_told_by_its_code_alone() -> None:
+    async with (
+        serving(refusing(400, '{"error": {"message": "no", "code": "context_length_exceeded"}}')) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        with pytest.raises(ContextFull):
+            await model.ask(QUESTION, tools=())
+
+
+async def test_whoever_stops_waiting_is_told_what_for() -> None:
+    async with (
+        serving(refusing(503, "busy", **{"Retry-After": "30"})) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        asking = asyncio.ensure_future(model.ask(QUESTION, tools=()))
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError) as end:
+            await asking
+    (note,) = end.value.__notes__
+    assert note == f"asked once: {server.url}/chat/completions answered 503: busy (it asks to wait 30 s)"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def test_calls_are_read_from_text(text: str, calls: list[tuple[str, dict[str, An
         ("```tool\n[1]\n```", 'a "name" and "arguments"'),
         ('```tool\n{"arguments": {}}\n```', 'a "name" and "arguments"'),
         ('```tool\n{"name": "shell", "arguments": "ls"}\n```', '"arguments" is not a JSON object'),
+        ('```tool\n{"name": "shell", "arguments": {"a": ' + "[" * 99 + "]" * 99 + "}}\n```", "levels deep"),
+        ("```tool\n" + '{"a":' * 9999 + "1" + "}" * 9999 + "\n```", "levels deep"),
     ],
 )
 def test_a_broken_block_is_a_call_with_a_problem(text: str, problem: str) -> None:
