@@ -111,6 +111,19 @@ async def test_arguments_that_do_not_fit_are_explained(
     assert "command" in outcome.text or "timeout_s" in outcome.text
 
 
+async def test_a_long_command_line_is_listed_with_its_beginning(machine: Environment) -> None:
+    started = await use(machine, "start_process", command=f"exec sleep 4322 {'0' * 9000}")
+    pid = int(re.findall(r"pid (\d+)", started.text)[0])
+    try:
+        listed = (await use(machine, "list_processes")).text
+        (line,) = [line for line in listed.splitlines() if re.match(rf" *{pid} ", line)]
+        assert "sleep 4322 000" in line
+        assert len(line) < 500
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
 async def test_a_process_is_started_seen_and_stopped(machine: Environment) -> None:
     started = await use(machine, "start_process", command="echo up; exec sleep 4321", log="a log.txt")
     assert not started.failed

@@ -233,7 +233,7 @@ async def _step(argv: Sequence[str], place: Path) -> None:
             or ["no reason"]
         )
         mend = "see that the package sources can be reached, and that the disk has room"
-        program = next(word for word in argv if word in {*_PROGRAMS, "sh"})
+        program = next((word for word in argv if word in _PROGRAMS and word != "unshare"), "mke2fs")
         raise Unavailable(
             f"the image could not be built: {program}: {'; '.join(blamed[:3])[:400]}", mend=mend
         )

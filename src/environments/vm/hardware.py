@@ -87,7 +87,11 @@ class Hardware:
     def device_files(self) -> tuple[Path, ...]:
         """Return the device files that the emulator opens itself."""
         kvm = (Path("/dev/kvm"),) if self.accel == "kvm" else ()
-        return (*kvm, *_vfio_nodes(self.fittings)) if self.fittings else kvm
+        return (*kvm, *self.handed_files())
+
+    def handed_files(self) -> tuple[Path, ...]:
+        """Return the device files of what is handed through. Whoever may open them has the devices."""
+        return tuple(_vfio_nodes(self.fittings)) if self.fittings else ()
 
     def kernel_line(self) -> str:
         """Return what the kernel is told."""
@@ -154,7 +158,6 @@ class Files:
 
 def _vfio_nodes(fittings: Fittings) -> Iterator[Path]:
     """Yield the files of the groups that devices of the host belong to."""
-    yield Path("/dev/vfio/vfio")
     for card in fittings.cards:
         for function in card:
             group = Path("/sys/bus/pci/devices", function.host, "iommu_group")

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Scratch", "Trace", "traces"]
+from environments.sandbox.fences import hierarchies
+
+__all__ = ["Scratch", "Trace", "clear_away", "traces"]
 
 _PREFIX = "redline-vm-"
 _CARD = "machine.json"
@@ -31,12 +33,13 @@ class Scratch:
     def __init__(self, *, label: str, image: str, owner: tuple[int, int]) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         try:
-            card = self.path / _CARD
             fields = {"label": label, "image": image, "runner": os.getpid(), "since": time.time()}
+            card = self.path / f".{_CARD}"
             card.write_text(json.dumps(fields))
-            # Held as long as we live: that is how the others know.
+            # Held as long as we live: that is how the others know. It is there held, or not at all.
             self._card = card.open()
             fcntl.flock(self._card, fcntl.LOCK_EX)
+            card.rename(self.path / _CARD)
             os.chown(self.path, *owner)
         except BaseException:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -85,6 +88,17 @@ def traces() -> list[Trace]:
                 )
             )
     return found
+
+
+def clear_away() -> list[Path]:
+    """Delete what machines have left whose runner was killed, and return where it was."""
+    left = [trace.path for trace in traces() if not trace.alive]
+    for path in left:
+        for hierarchy in hierarchies():
+            with suppress(OSError):
+                (hierarchy.parent / path.name).rmdir()
+        shutil.rmtree(path, ignore_errors=True)
+    return left
 
 
 def _held(fd: int) -> bool:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from environments.vm.closure import certify
 from environments.vm.confinement import confinement
 from environments.vm.judge import MachineControl
 from environments.vm.machine import Machine
-from environments.vm.scratch import Scratch
+from environments.vm.scratch import Scratch, clear_away
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,11 +33,13 @@ __all__ = ["Stay", "Terms"]
 
 _THREADS = 192
 """Of one emulator: processors, disk workers, its own."""
-# Two machines that go on from one state must not go on with the same random numbers, nor in the past.
-_WAKE = (
-    "perl -e 'open F, q(+>), q(/dev/urandom); syswrite F, join q(), <STDIN>; ioctl F, 0x5207, 0'; "
-    'date --utc --set="@$1" >/dev/null; [ "$2" = fresh ] || pkill -KILL -u agent -f "^sshd: agent"'
-)
+# Two machines that go on from one state must not go on with the same random numbers, nor in the past. One
+# program does it, because each takes its time under emulation: RNDRESEEDCRNG, then settimeofday.
+_WAKE = """
+open F, "+>", "/dev/urandom"; syswrite F, join "", <STDIN>; ioctl F, 0x5207, 0;
+my ($whole, $part) = split /[.]/, $ARGV[0]; syscall 164, pack("qq", $whole, $part), 0;
+"""
+_END_LOGINS = ["pkill", "-KILL", "-u", "agent", "-f", "^sshd: agent"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +112,10 @@ class Stay:
         """Start the machine and greet root's attendant, or the copy of one that the saved state holds."""
         terms = self.terms
         confined = confinement(alone=terms.alone)
-        token = secrets.token_hex(6)
+        await asyncio.to_thread(clear_away)
         self._scratch = Scratch(label=self.label, image=terms.image.name, owner=confined.owner)
         most = Limits(memory_bytes=terms.hardware.most_bytes, processes=_THREADS)
-        self._fence = raise_fence(f"vm-{token}", most)
+        self._fence = raise_fence(self._scratch.path.name, most)
         self._machine = Machine(
             address=self.label,
             image=terms.image,
@@ -122,6 +124,7 @@ class Stay:
             fence=self._fence,
             scratch=self._scratch.path,
         )
+        self._hand_over(confined.owner)
         if self._origin is None or not await self._loaded(self._origin):
             await self._boot()
         self._control = ControlAttendant(self._machine)
@@ -190,7 +193,9 @@ class Stay:
 
     async def _wake(self, control: ControlAttendant, *, fresh: bool) -> None:
         """Bring a machine that was saved into the present; `fresh` where no agent had logged in."""
-        argv = ["sh", "-c", _WAKE, "wake", f"{time.time():.3f}", "fresh" if fresh else "used"]
+        if not fresh:
+            await control.ask("exec", argv=_END_LOGINS, timeout_s=20.0, most=1 << 12, cwd="/")
+        argv = ["perl", "-e", _WAKE, f"{time.time():.6f}"]
         await control.ask("exec", secrets.token_bytes(64), argv=argv, timeout_s=20.0, most=1 << 12, cwd="/")
 
     async def save(self, memory: int) -> Saved:
@@ -228,13 +233,18 @@ class Stay:
     async def _end(self) -> None:
         if self._machine is not None and self._machine.fault is not None:
             self._kept_log()
-        for attendant in (self._agent, self._control):
-            if attendant is not None:
-                await attendant.let_go()
-        if self._machine is not None:
-            await self._machine.close()
-        if self._agent is not None:
-            await self._agent.link.aclose()
+        async with AsyncExitStack() as steps:  # the last first, and all of them whatever one of them raises
+            steps.push_async_callback(self._clear_away)
+            steps.callback(self._hand_over, (0, 0))
+            if self._agent is not None:
+                steps.push_async_callback(self._agent.link.aclose)
+            if self._machine is not None:
+                steps.push_async_callback(self._machine.close)
+            for attendant in (self._control, self._agent):
+                if attendant is not None:
+                    steps.push_async_callback(attendant.let_go)
+
+    async def _clear_away(self) -> None:
         if self._origin is not None:
             self._origin.close()
             self._origin = None
@@ -246,6 +256,13 @@ class Stay:
                 left.append(f"its folder {self._scratch.path} ({error.strerror})")
         if left:
             raise Broken(f"{self.label}: left behind {' and '.join(left)}", by_agent=False)
+
+    def _hand_over(self, owner: tuple[int, int]) -> None:
+        """Give the files of devices that are handed through to who opens them; only root can, or has to."""
+        if os.geteuid() == 0:
+            for node in self.terms.hardware.handed_files():
+                with suppress(FileNotFoundError):
+                    os.chown(node, *owner)
 
     def _kept_log(self) -> str:
         """Keep the console's log, and return where it is as the end of a message."""

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LIST_PROCESSES", "START_PROCESS", "STOP_PROCESS"]
 
-# Without ps, which small machines lack: pid, state and command line, in bash alone.
+# Without ps, which small machines lack: pid, state and command line, in bash alone. A program given as an
+# argument is cut short, or it would crowd the other processes out of what the subject is shown.
 _LIST = r"""
 for entry in /proc/[0-9]*; do
   read -r stat <"$entry/stat" && mapfile -d '' -t argv <"$entry/cmdline" || continue
   state=${stat##*) }
-  [ ${#argv[@]} -gt 0 ] && printf '%6s %s %s\n' "${entry#/proc/}" "${state%% *}" "${argv[*]}"
+  [ ${#argv[@]} -gt 0 ] && printf '%6s %s %.400s\n' "${entry#/proc/}" "${state%% *}" "${argv[*]}"
 done 2>/dev/null
 exit 0
 """

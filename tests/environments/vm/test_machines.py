@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import tempfile
+import subprocess
+import sys
+import textwrap
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,7 +18,11 @@ import pytest
 from environments import Broken, Rebooted
 from environments.attendant import AttendedControl
 from environments.sandbox.fences import hierarchies
+from environments.vm.checkpoints import lease_of
+from environments.vm.fittings import Fittings, Function
 from environments.vm.machine import Machine
+from environments.vm.scratch import traces
+from environments.vm.stay import Stay
 
 if TYPE_CHECKING:
     from environments import Lease
@@ -39,8 +47,10 @@ def emulators() -> set[int]:
 
 
 def left_behind() -> dict[str, list[str]]:
-    groups = [str(g) for h in hierarchies() for g in h.parent.glob("vm-*")]
-    folders = [str(folder) for folder in Path(tempfile.gettempdir()).glob("redline-vm-*")]
+    known = traces()
+    of_others = {trace.path.name for trace in known if trace.alive and trace.runner != os.getpid()}
+    groups = [str(g) for h in hierarchies() for g in h.parent.glob("redline-vm-*") if g.name not in of_others]
+    folders = [str(trace.path) for trace in known if trace.path.name not in of_others]
     return {"groups": groups, "folders": folders, "emulators": [str(pid) for pid in emulators()]}
 
 
@@ -134,8 +144,7 @@ async def test_a_forks_disk_holds_what_it_wrote(lease: Lease) -> None:
     await points.save("point")
 
     def written() -> int:
-        disks = Path(tempfile.gettempdir()).glob("redline-vm-*/disk-*.qcow2")
-        return sum(disk.stat().st_blocks * 512 for disk in disks)
+        return sum(trace.disk_bytes for trace in traces() if trace.runner == os.getpid())
 
     before = written()
     async with points.fork("point", label="fork") as fork:
@@ -203,6 +212,62 @@ async def test_an_opening_that_is_cancelled_leaves_nothing(machines: VirtualMach
         opening.cancel()
         await asyncio.wait({opening})
     assert left_behind() == before
+
+
+def killed_runner(script: str) -> int:
+    """Run a script until it has printed a number, kill it, and return the number."""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as runner:
+        assert runner.stdout is not None
+        pid = int(runner.stdout.readline())
+        assert runs(pid)
+        runner.kill()
+    return pid
+
+
+def runs(pid: int) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return False
+
+
+async def test_a_runner_that_is_killed_takes_its_machine_along(machines: VirtualMachine) -> None:
+    before = left_behind()
+    script = textwrap.dedent(f"""
+        import anyio
+        from environments import Limits
+        from environments.vm import VirtualMachine
+        async def main():
+            machines = VirtualMachine(image={machines.image!r}, accel="tcg", limits={machines.limits!r})
+            async with machines.open(label="killed", seed=0) as lease:
+                print(lease.checkpoints._stay.machine.emulator.pid, flush=True)
+                await anyio.sleep(600)
+        anyio.run(main)
+    """)
+    pid = await asyncio.to_thread(killed_runner, script)
+    for _ in range(100):
+        if not runs(pid):
+            break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail("the emulator outlived its runner")
+    async with machines.open(label="after", seed=0):
+        pass
+    assert left_behind() == before
+
+
+async def test_a_device_that_is_handed_through_is_counted(machines: VirtualMachine) -> None:
+    """One that QEMU emulates takes a GPU's place, as no host of ours has a GPU to spare."""
+    terms = await machines._terms(None)
+    given = Fittings(
+        cards=((Function(driver="edu"),),), memory_bytes=machines.limits.memory_bytes, accelerated=False
+    )
+    with_card = replace(terms, hardware=replace(terms.hardware, fittings=given))
+    async with lease_of(Stay(with_card, label="card")) as lease:
+        assert lease.checkpoints is None
+        assert lease.certificate.granted, lease.certificate.refusal()
+        found = {probe.name: probe.found for probe in lease.certificate.probes}
+        assert found["devices handed through"] == "1"
+        assert "0x11e8" in await sh(lease, "cat /sys/bus/pci/devices/*/device")
 
 
 async def test_a_way_out_is_found_and_the_certificate_refused(
