@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from small_studies import note
+from vm_image import image, machines
 
 from ablation import Arm, Study, run_study
-from environments import Unavailable
+from environments import EnvironmentFault, Unavailable
+from environments.attendant import AttendedControl
 from environments.lab import LabLease, LabMachine
+from environments.vm.checkpoints import MachineCheckpoints
 from scaffold import Budget, FacultyScaffold
 from scaffold.models.scripted import Scripted, call
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
     from ablation.types import TrialRecord
     from environments import Lease, Provider
+    from environments.vm import VirtualMachine
+
+__all__ = ["image", "machines"]
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +140,40 @@ async def test_a_full_disk_is_the_agents_own_affair(lab: LabMachine, tmp_path: P
     )
     first, second = await records_of(lab, tmp_path / "out", subject=filling)
     assert (first.outcome, second.outcome) == ("failure", "failure")
+
+
+async def test_an_emulator_that_is_killed_makes_the_trial_void(
+    machines: VirtualMachine,
+    tmp_path: Path,
+) -> None:
+    async def kill(lease: Lease) -> None:
+        assert isinstance(lease.checkpoints, MachineCheckpoints)
+        lease.checkpoints._stay.machine.kill()
+
+    first, second = await records_of(Breaking(inner=machines, sabotage=kill), tmp_path / "out")
+    assert first.outcome == "void"
+    assert "its emulator was ended by SIGKILL" in first.cause
+    assert second.outcome == "success", second.cause
+
+
+async def test_a_guest_that_is_rebooted_goes_on_and_the_subject_is_told(
+    machines: VirtualMachine,
+    tmp_path: Path,
+) -> None:
+    async def reboot(lease: Lease) -> None:
+        assert isinstance(lease.control, AttendedControl)
+        with suppress(EnvironmentFault):
+            await lease.control.tell(["sh", "-c", "sync; echo b >/proc/sysrq-trigger"], timeout_s=5)
+
+    again = Scripted(
+        replies=[
+            [call("shell", command="sleep 1.5; cp word.txt note.txt")],
+            [call("shell", command="cp word.txt note.txt")],
+            [call("finish", summary="done")],
+        ]
+    )
+    breaking = Breaking(inner=machines, sabotage=reboot)
+    first, second = await records_of(breaking, tmp_path / "out", subject=again)
+    assert (first.outcome, second.outcome) == ("success", "success"), first.cause
+    log = (tmp_path / "out" / first.log).read_text()
+    assert "was started anew while this ran" in log
