@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -19,9 +20,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from benchmarks import sandboxes
+from benchmarks import machines_ssh, machines_vm, sandboxes
 from benchmarks.player import Job, Played, Player
 from benchmarks.tables import Row, table
+from environments import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -167,6 +169,16 @@ def _command_line() -> str:
     return table("command line", "", [Row(what="redline --help", unit="s", values=seconds, at_most=0.4)])
 
 
+def _ssh() -> str:
+    if shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        raise Unavailable("sshd is not installed", mend="sudo apt-get install openssh-server")
+    return machines_ssh.measured()
+
+
+def _vm() -> str:
+    return asyncio.run(machines_vm.measure())
+
+
 def _in_turn(times: int, job: Job, *players: Player) -> list[list[Played]]:
     """Let the players do the same job one after the other, `times` over."""
     rounds = [[player.play(job) for player in players] for _ in range(times)]
@@ -189,7 +201,12 @@ def _main() -> None:
         for part in (_one_trial, _load, _growth):
             print(part(players), end="\n\n", flush=True)
     print(_sandbox(), end="\n\n", flush=True)
-    print(_command_line(), flush=True)
+    print(_command_line(), end="\n\n", flush=True)
+    for kind in (_ssh, _vm):
+        try:
+            print(kind(), end="\n\n", flush=True)
+        except Unavailable as fault:
+            print(f"not measured: {fault}", flush=True)
 
 
 if __name__ == "__main__":

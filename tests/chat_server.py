@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-__all__ = ["ChatServer", "completion", "hang_up", "serving", "serving_aside"]
+__all__ = ["ChatServer", "common_chat", "completion", "hang_up", "serving", "serving_aside"]
 
 
 def completion(content: str | None = "fine", **more: Any) -> dict[str, Any]:
@@ -91,6 +94,20 @@ def hang_up(after: dict[str, Any]) -> Callable[[web.Request], Awaitable[web.Stre
         return web.json_response(after, headers={"Connection": "close"})
 
     return answer
+
+
+@asynccontextmanager
+async def common_chat(url: str, **settings: Any) -> AsyncIterator[ChatOpenAI]:
+    """ChatOpenAI as anybody would use it, but for its connections, which by itself it never closes."""
+    async with httpx.AsyncClient() as connections:
+        yield ChatOpenAI(
+            model="m",
+            base_url=url,
+            api_key=SecretStr("sk-test"),
+            max_retries=0,
+            http_async_client=connections,
+            **settings,
+        )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -96,7 +97,8 @@ class Attendant:
         self._hello: Hello | None = None
         self._questions: dict[int, _Question] = {}
         self._settled: list[int] = []
-        self._count = 0
+        # At random, because a far side that was saved with its machine has answered another runner before.
+        self._count = secrets.randbits(48)
         self._reading: asyncio.Task[None] | None = None
         self._fault: EnvironmentFault | None = None
         self._rebooted: Rebooted | None = None
@@ -120,10 +122,7 @@ class Attendant:
 
     async def aclose(self) -> None:
         """End the far side and what it runs."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait({self._reading})
-        self._fail(Closed("the machine was frozen or closed"))
+        await self._stop_reading()
         if self._wire is not None:
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(1):
@@ -131,6 +130,22 @@ class Attendant:
                     while await self._wire.receive():  # closed at once, the wire might not carry it any more
                         pass
             self._wire.close()
+
+    async def let_go(self) -> None:
+        """Leave the far side as it is: it goes with its machine."""
+        await self._stop_reading()
+        if self._wire is not None:
+            self._wire.close()
+
+    def lose(self) -> None:
+        """End the questions that are open: who was asked is gone, and another is there instead."""
+        self._settle(list(self._questions.values()), Replaced())
+
+    async def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+        self._fail(Closed("the machine was frozen or closed"))
 
     async def ask(
         self, what: str, payload: bytes = b"", *, takes_s: float = 60.0, **fields: object

@@ -1,14 +1,10 @@
-"""Attendants of machines that can go back in time, and that are there more than once."""
+"""The attendants of virtual machines: root's over a serial port, the agent's over SSH."""
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from typing import TYPE_CHECKING
 
 from environments.attendant import BOOT_COMMAND, Attendant
-from environments.attendant.attendant import Replaced
-from environments.errors import Closed
 from environments.ssh.address import SshHost
 from environments.ssh.link import Link
 
@@ -25,28 +21,7 @@ _OWN_PROCESSES = 6
 """Of the agent's user, but not of the agent: sshd's half that runs as it, and the attendant's own."""
 
 
-class _Attendant(Attendant):
-    """An attendant whose far side may be a copy of another one's."""
-
-    def _begin_at_random(self) -> None:
-        """Number questions so that a far side that has served another runner takes none for an old one."""
-        self._count = secrets.randbits(48)
-
-    def lose(self) -> None:
-        """End the questions that are open: the machine that was asked is gone."""
-        self._settle(list(self._questions.values()), Replaced())
-
-    async def let_go(self) -> None:
-        """Leave the far side as it is."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait({self._reading})
-        self._fail(Closed("the machine was closed"))
-        if self._wire is not None:
-            self._wire.close()
-
-
-class ControlAttendant(_Attendant):
+class ControlAttendant(Attendant):
     """Root's, over the machine's virtual serial port.
 
     Args:
@@ -55,7 +30,6 @@ class ControlAttendant(_Attendant):
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(self._wire_of, address=machine.address, linger_s=_FOREVER_S)
-        self._begin_at_random()
         self._machine = machine
 
     async def _wire_of(self) -> Wire:
@@ -64,7 +38,7 @@ class ControlAttendant(_Attendant):
         return wire
 
 
-class AgentAttendant(_Attendant):
+class AgentAttendant(Attendant):
     """The agent's, over SSH.
 
     Args:
@@ -80,7 +54,6 @@ class AgentAttendant(_Attendant):
         super().__init__(
             self._wire_of, address=machine.address, keep=keep, linger_s=_LINGER_S, rlimits=rlimits
         )
-        self._begin_at_random()
         self.link = Link(
             SshHost(
                 address=f"{machine.address}.vm",

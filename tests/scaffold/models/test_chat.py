@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import gc
 import json
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from chat_server import completion, serving
+from chat_server import common_chat, completion, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
 from scaffold.models import ChatSubject, OpenAISubject, PooledChatOpenAI, Price
 from scaffold.models.encoding import ConversationWriter
 from scaffold.tools import DEFAULT_TOOLS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
@@ -30,25 +33,20 @@ def chat(url: str, **settings: Any) -> PooledChatOpenAI:
     return PooledChatOpenAI(model="m", base_url=url, api_key=SecretStr("sk-test"), **settings)
 
 
-def plain(url: str) -> ChatOpenAI:
-    return ChatOpenAI(model="m", base_url=url, api_key=SecretStr("sk-test"), max_retries=0)
+@asynccontextmanager
+async def ours(url: str) -> AsyncIterator[PooledChatOpenAI]:
+    yield chat(url)
 
 
 async def test_sends_what_plain_chat_openai_sends() -> None:
-    async with serving(completion()) as server:
+    settings: dict[str, Any] = {"temperature": 0.5, "max_completion_tokens": 9}
+    async with serving(completion()) as server, common_chat(server.url, **settings) as common:
         tools = [{"type": "function", "function": {"name": "shell", "parameters": {}}}]
-        pooled = chat(server.url, temperature=0.5, max_completion_tokens=9)
-        common = ChatOpenAI(
-            model="m",
-            base_url=server.url,
-            api_key=SecretStr("k"),
-            temperature=0.5,
-            max_completion_tokens=9,
-        )
+        pooled = chat(server.url, **settings)
         for model in (pooled, common):
             await model.bind_tools(tools, tool_choice="shell").ainvoke(CONVERSATION, seed=3)
-        ours, theirs = server.requests
-        assert ours == theirs
+        first, second = server.requests
+        assert first == second
         assert server.headers[0]["Authorization"] == "Bearer sk-test"
 
 
@@ -65,7 +63,7 @@ async def test_is_a_full_chat_model() -> None:
         assert message.usage_metadata["input_tokens"] == 100
 
 
-@pytest.mark.parametrize("make", [chat, plain])
+@pytest.mark.parametrize("make", [ours, common_chat])
 async def test_any_chat_model_can_be_the_subject(make: Any) -> None:
     usage = {
         "prompt_tokens": 100,
@@ -74,9 +72,9 @@ async def test_any_chat_model_can_be_the_subject(make: Any) -> None:
         "prompt_tokens_details": {"cached_tokens": 60},
     }
     answer = completion("", calls=[("shell", '{"command": "ls"}'), ("list_ports", "{}")], usage=usage)
-    async with serving(answer) as server:
+    async with serving(answer) as server, make(server.url) as model_of_ones_own:
         price = Price(prompt_per_million=10, completion_per_million=100)
-        subject = ChatSubject(chat=make(server.url), name="mine", price=price)
+        subject = ChatSubject(chat=model_of_ones_own, name="mine", price=price)
         async with subject.connect() as model:
             reply = await model.ask(CONVERSATION, tools=DEFAULT_TOOLS, seed=5)
     assert [(call.name, dict(call.arguments)) for call in reply.calls] == [

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
-from chat_server import completion, serving
+from chat_server import common_chat, completion, serving
 from langchain_core.messages import HumanMessage
-from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from scaffold.errors import ContextFull, ModelFailed
@@ -210,8 +209,7 @@ async def test_a_cancelled_question_ends_at_once(answer: Any) -> None:
 
 
 async def test_another_chat_models_fault_is_a_failed_model() -> None:
-    async with serving(refusing(500, "broken")) as server:
-        chat = ChatOpenAI(model="m", base_url=server.url, api_key=SecretStr("k"), max_retries=0)
+    async with serving(refusing(500, "broken")) as server, common_chat(server.url) as chat:
         async with ChatSubject(chat=chat, name="mine").connect() as model:
             with pytest.raises(ModelFailed, match="OpenAIAPIError"):
                 await model.ask(QUESTION, tools=())
@@ -228,9 +226,8 @@ async def test_another_chat_models_fault_is_a_failed_model() -> None:
 )
 async def test_a_conversation_that_is_too_long_is_a_fault_of_its_own(said: str) -> None:
     answer = web.json_response({"error": {"message": said}}, status=400)
-    async with serving(answer) as server:
+    async with serving(answer) as server, common_chat(server.url) as theirs:
         ours = OpenAISubject(model="m", base_url=server.url)
-        theirs = ChatOpenAI(model="m", base_url=server.url, api_key=SecretStr("k"), max_retries=0)
         subjects: list[Subject] = [ours, ChatSubject(chat=theirs, name="mine")]
         for subject in subjects:
             async with subject.connect() as model:
