@@ -209,10 +209,13 @@ async def test_a_cancelled_question_ends_at_once(answer: Any) -> None:
 
 
 async def test_another_chat_models_fault_is_a_failed_model() -> None:
-    async with serving(refusing(500, "broken")) as server, common_chat(server.url) as chat:
-        async with ChatSubject(chat=chat, name="mine").connect() as model:
-            with pytest.raises(ModelFailed, match="OpenAIAPIError"):
-                await model.ask(QUESTION, tools=())
+    async with (
+        serving(refusing(500, "broken")) as server,
+        common_chat(server.url) as chat,
+        ChatSubject(chat=chat, name="mine").connect() as model,
+    ):
+        with pytest.raises(ModelFailed, match="OpenAIAPIError"):
+            await model.ask(QUESTION, tools=())
 
 
 @pytest.mark.parametrize(
