@@ -10,6 +10,8 @@ scenarios refuse to run on them (exit code 3):
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +54,7 @@ class Cells:
     async def open(self, *, label: str, seed: int) -> AsyncGenerator[Lease, None]:
         """Open one machine. Its processes end with its first one, and that one ends with the context."""
         del label, seed
-        cell = Child(CELL)
+        cell, init = Child(CELL), None
         try:
             while (init := first_process(cell)) is None:
                 if cell.returncode is not None:
@@ -60,7 +62,7 @@ class Cells:
                 await asyncio.sleep(0.01)
 
             async def wire() -> PipeWire:
-                return PipeWire([*ENTER, init, *HANDS])
+                return PipeWire([*ENTER, str(init), *HANDS])
 
             hands, eyes = (Attendant(wire, address=self.name) for _ in range(2))
             await hands.start()
@@ -72,6 +74,9 @@ class Cells:
             await hands.aclose()
             await eyes.aclose()
         finally:
+            if init is not None:
+                os.kill(int(init), signal.SIGKILL)  # the kernel ends the others before it
+                await cell.wait()
             cell.close()
 
 

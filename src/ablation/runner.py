@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +92,7 @@ async def run_study(
     frozen = study.freeze()
     with hold(path):
         folder = StudyFolder.enter(path, frozen, origin=origin or Origin(), script=script)
-        with Ledger.open(folder) as ledger:
+        with _unmade_where_nothing_ran(folder), Ledger.open(folder) as ledger:
             runner = _Runner(study=study, ledger=ledger, on_progress=on_progress or _ignore)
             with _settled_heap():
                 await runner.run(concurrency or default_concurrency())
@@ -101,6 +102,18 @@ async def run_study(
                 attempts=ledger.count,
                 seconds=monotonic() - began,
             )
+
+
+@contextmanager
+def _unmade_where_nothing_ran(folder: StudyFolder) -> Iterator[None]:
+    """Take a new folder back where no machine was to be had: with the mend made, it is free again."""
+    begun = folder.ledger.exists()
+    try:
+        yield
+    except Unavailable:
+        if not begun and not folder.records():
+            shutil.rmtree(folder.path)
+        raise
 
 
 @contextmanager

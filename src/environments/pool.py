@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from environments.endings import to_the_end
 from environments.errors import Broken, EnvironmentFault, Unavailable
 from environments.types import Supply
 
@@ -77,18 +78,15 @@ class _Machine:
             self._let_go.set()
         else:
             self.task.cancel()
-        cancelled = False
-        while not self.task.done():
-            try:
-                await asyncio.wait({self.task})
-            except asyncio.CancelledError:
-                cancelled = True
-        if cancelled:
-            raise asyncio.CancelledError
+        await to_the_end(self._ended(self.task))
         if self.opened.done() and not self.opened.cancelled():
-            self.opened.exception()
-        if not self.task.cancelled():
-            self.task.result()
+            self.opened.exception()  # told to whoever wanted the machine; nobody else is to be bothered
+
+    @staticmethod
+    async def _ended(task: asyncio.Task[None]) -> None:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()
 
 
 class Pool:

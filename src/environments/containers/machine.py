@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from environments.errors import Broken, Closed
 from environments.processes import output_of
-from environments.sandbox.identity import acting_as
 from environments.sandbox.machine import OutsideControl
 
 if TYPE_CHECKING:
@@ -71,32 +68,18 @@ class ContainerControl(OutsideControl):
         dialer: Dialer,
         owner: tuple[int, int],
     ) -> None:
-        super().__init__(files=files, proc=proc, dialer=dialer, owner=owner)
-        self._agent = agent
+        super().__init__(agent, files=files, proc=proc, dialer=dialer, owner=owner)
+        self._hands = agent
 
-    async def launch(self, argv: Sequence[str], *, cwd: PurePosixPath, log: PurePosixPath) -> None:
-        """Start a service as the machine's user, under the same fences as everything on it.
-
-        Raises:
-            Closed: the agent has had its hands on the machine.
-            Broken: the service could not be started.
-        """
-        if self._agent.used:
-            raise Closed("services are launched before the agent is let in")
-        with acting_as(self._owner):
-            self._files.make_directories(log.parent)
-        text = f"exec {shlex.join(argv)} </dev/null >>{shlex.quote(str(log))} 2>&1 &"
-        answer = await self._agent.attendant.ask(
-            "exec", takes_s=10.0, argv=["sh", "-c", text], cwd=str(cwd), timeout_s=10.0, most=4096
-        )
-        if answer.fields.get("status") != 0:
-            said = answer.payload.decode(errors="replace").strip()
-            raise Broken(f"{argv[0]} could not be launched: {said}", by_agent=False)
+    async def _start(self, argv: Sequence[str], cwd: PurePosixPath, log: PurePosixPath) -> tuple[int, str]:
+        result = await self._hands.exec(["sh", "-c", self._line(argv, log)], cwd=cwd, timeout_s=10.0)
+        self._hands.used = False  # that was preparation
+        return result.status, result.text
 
     async def processes(self) -> list[Process]:
         """List the machine's processes, the attendant left out."""
-        return self._proc.processes(without=frozenset(self._agent.attendant.hello.pids))
+        return self._proc.processes(without=frozenset(self._hands.attendant.hello.pids))
 
     async def freeze(self) -> None:
         """End the commands that run; what runs in the background goes on."""
-        await self._agent.freeze()
+        await self._hands.freeze()

@@ -16,7 +16,8 @@ from environments.containers.closure import certify, fence_around
 from environments.containers.engines import find
 from environments.containers.machine import ContainerControl, forbid_user_namespaces, inside
 from environments.containers.obstacles import explain
-from environments.errors import Broken, EnvironmentFault, LinkLost, Unavailable
+from environments.endings import to_the_end
+from environments.errors import Broken, LinkLost, Unavailable
 from environments.pipe import PipeWire
 from environments.processes import Child, readable
 from environments.sandbox.fences import Fence
@@ -247,18 +248,7 @@ class _Opening:
         Raises:
             Broken: a process, a control group or the container is still there.
         """
-        ending = asyncio.ensure_future(self._end())
-        cancelled = False
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                cancelled = True
-            except EnvironmentFault:
-                break
-        ending.result()
-        if cancelled:
-            raise asyncio.CancelledError
+        await to_the_end(self._end())
 
     async def _end(self) -> None:
         if self._attendant is not None:

@@ -12,7 +12,6 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from environments.errors import Broken, Closed
 from environments.processes import output_of
 from environments.sandbox.identity import acting_as
 from environments.sandbox.machine import OutsideControl
@@ -54,8 +53,8 @@ class LabControl(OutsideControl):
         proc: MachineProc,
         dialer: Dialer,
     ) -> None:
-        super().__init__(files=files, proc=proc, dialer=dialer, owner=host.agent_id)
-        self._agent = agent
+        super().__init__(agent, files=files, proc=proc, dialer=dialer, owner=host.agent_id)
+        self._hands = agent
         self._host = host
 
     def _as_either(self, act: Callable[[], T]) -> T:
@@ -111,25 +110,15 @@ class LabControl(OutsideControl):
         """Set permission bits."""
         self._as_either(lambda: self._files.chmod(path, stat.S_IMODE(mode)))
 
-    async def launch(self, argv: Sequence[str], *, cwd: PurePosixPath, log: PurePosixPath) -> None:
-        """Start a service as the machine's user, under the same fences as everything on it.
-
-        Raises:
-            Closed: the agent has had its hands on the machine.
-            Broken: the service could not be started.
-        """
-        if self._agent.used:
-            raise Closed("services are launched before the agent is let in")
+    async def _start(self, argv: Sequence[str], cwd: PurePosixPath, log: PurePosixPath) -> tuple[int, str]:
         self._making(log, lambda: self._touch(log))
         where, what = shlex.quote(str(cwd)), shlex.join(argv)
         text = f"cd {where} && {{ setsid {what} </dev/null >>{shlex.quote(str(log))} 2>&1 & }}"
         # The shell lives inside the fences before it becomes anything of the host's.
         groups = [str(group / "cgroup.procs") for _, group in self._host.fence.groups]
         fenced = 'until [ "$1" = -- ]; do echo $$ >"$1" || exit; shift; done; shift; exec "$@"'
-        command = [*entering(self._host.init), *_BECOME_AGENT, *_agents(self._agent.home), "bash", "-c", text]
-        status, said = await output_of(["sh", "-c", fenced, "launch", *groups, "--", *command])
-        if status:
-            raise Broken(f"{argv[0]} could not be launched: {said.strip()}", by_agent=False)
+        command = [*entering(self._host.init), *_BECOME_AGENT, *_agents(self._hands.home), "bash", "-c", text]
+        return await output_of(["sh", "-c", fenced, "launch", *groups, "--", *command])
 
     def _touch(self, log: PurePosixPath) -> None:
         self._files.make_directories(log.parent)
@@ -144,7 +133,7 @@ class LabControl(OutsideControl):
 
         Nothing that the agent starts is ever root's, or a child of root but of process 1.
         """
-        own = set(self._agent.attendant.hello.pids)
+        own = set(self._hands.attendant.hello.pids)
         for pid in self._proc.pids():
             with suppress(OSError):
                 parent = self._proc.parent(pid)
@@ -155,7 +144,7 @@ class LabControl(OutsideControl):
 
     async def freeze(self) -> None:
         """Close the agent's handle and end its commands; what runs in the background goes on."""
-        await self._agent.freeze()
+        await self._hands.freeze()
 
 
 def entering(init: int) -> tuple[str, ...]:

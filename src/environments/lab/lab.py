@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from environments.endings import to_the_end
 from environments.errors import Broken
 from environments.lab.archive import AGENT_ID, archive_of
 from environments.lab.fabric import Fabric
@@ -244,16 +245,7 @@ class RunningLab:
         Raises:
             Broken: a process, a mount, a connection or a control group is still there.
         """
-        ending = asyncio.ensure_future(self._end())
-        cancelled = False
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                cancelled = True
-        ending.result()
-        if cancelled:
-            raise asyncio.CancelledError
+        await to_the_end(self._end())
 
     async def _end(self) -> None:
         connections = await self._fabric.end()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import stat
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol
 
 from environments.errors import Broken, Closed
 from environments.files_over_exec import FilesOverExec
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from environments.sandbox.sockets import Dialer
     from environments.types import ExecResult, FileFact, Grade, Process
 
-__all__ = ["OutsideControl", "SandboxControl", "SandboxEnvironment"]
+__all__ = ["Hands", "OutsideControl", "SandboxControl", "SandboxEnvironment"]
 
 
 class SandboxEnvironment(FilesOverExec):
@@ -49,14 +50,28 @@ class SandboxEnvironment(FilesOverExec):
         return await self._shell.run(argv, stdin=stdin, cwd=cwd, timeout_s=timeout_s)
 
 
-class OutsideControl:
-    """The part of a control handle that needs nothing inside: the machine as the host's kernel shows it."""
+class Hands(Protocol):
+    """What a control handle must know of the agent's."""
+
+    used: bool
+    """Whether a command was ever asked for."""
+
+
+class OutsideControl(ABC):
+    """A control handle that asks nothing inside: the machine as the host's kernel shows it."""
 
     grade: Grade = "host"
 
     def __init__(
-        self, *, files: RootedFiles, proc: MachineProc, dialer: Dialer, owner: tuple[int, int]
+        self,
+        agent: Hands,
+        *,
+        files: RootedFiles,
+        proc: MachineProc,
+        dialer: Dialer,
+        owner: tuple[int, int],
     ) -> None:
+        self._agent = agent
         self._files = files
         self._proc = proc
         self._dialer = dialer
@@ -86,6 +101,29 @@ class OutsideControl:
         """Set permission bits."""
         with acting_as(self._owner):
             self._files.chmod(path, stat.S_IMODE(mode))
+
+    async def launch(self, argv: Sequence[str], *, cwd: PurePosixPath, log: PurePosixPath) -> None:
+        """Start a service as the machine's user, under the same fences as everything on it.
+
+        Raises:
+            Closed: the agent has had its hands on the machine.
+            Broken: the service could not be started.
+        """
+        if self._agent.used:
+            raise Closed("services are launched before the agent is let in")
+        status, said = await self._start(argv, cwd, log)
+        if status:
+            raise Broken(f"{argv[0]} could not be launched: {said.strip()}", by_agent=False)
+
+    @abstractmethod
+    async def _start(self, argv: Sequence[str], cwd: PurePosixPath, log: PurePosixPath) -> tuple[int, str]:
+        """Start a command in the background as the machine's user; 0, or a status and what was said."""
+
+    def _line(self, argv: Sequence[str], log: PurePosixPath) -> str:
+        """Return the shell's line for it, once there is a place for its log."""
+        with acting_as(self._owner):
+            self._files.make_directories(log.parent)
+        return f"exec {shlex.join(argv)} </dev/null >>{shlex.quote(str(log))} 2>&1 &"
 
     async def listeners(self) -> list[Listener]:
         """List the TCP sockets that accept connections."""
@@ -117,25 +155,13 @@ class SandboxControl(OutsideControl):
         dialer: Dialer,
         owner: tuple[int, int],
     ) -> None:
-        super().__init__(files=files, proc=proc, dialer=dialer, owner=owner)
-        self._agent = agent
+        super().__init__(agent, files=files, proc=proc, dialer=dialer, owner=owner)
         self._shell = shell
 
-    async def launch(self, argv: Sequence[str], *, cwd: PurePosixPath, log: PurePosixPath) -> None:
-        """Start a service as the machine's user, under the same fences as everything on it.
-
-        Raises:
-            Closed: the agent has had its hands on the machine.
-            Broken: the service could not be started.
-        """
-        if self._agent.used:
-            raise Closed("services are launched before the agent is let in")
-        with acting_as(self._owner):
-            self._files.make_directories(log.parent)
-        text = f"exec {shlex.join(argv)} </dev/null >>{shlex.quote(str(log))} 2>&1 &"
-        result = await self._shell.run(["bash", "-c", text], stdin=b"", cwd=cwd, timeout_s=10.0)
-        if not result.ok:
-            raise Broken(f"{argv[0]} could not be launched: {result.text.strip()}", by_agent=False)
+    async def _start(self, argv: Sequence[str], cwd: PurePosixPath, log: PurePosixPath) -> tuple[int, str]:
+        command = ["bash", "-c", self._line(argv, log)]
+        result = await self._shell.run(command, stdin=b"", cwd=cwd, timeout_s=10.0)
+        return result.status, result.text
 
     async def processes(self) -> list[Process]:
         """List the machine's processes, its supervisor and runners left out."""

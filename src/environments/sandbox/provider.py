@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from environments.endings import to_the_end
 from environments.errors import Broken
 from environments.processes import Child, readable
 from environments.sandbox.closure import certify
@@ -207,16 +208,7 @@ class _Opening:
         Raises:
             Broken: a process or a control group or the stage is still there.
         """
-        ending = asyncio.ensure_future(self._end())
-        cancelled = False
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                cancelled = True
-        ending.result()
-        if cancelled:
-            raise asyncio.CancelledError
+        await to_the_end(self._end())
 
     async def _end(self) -> None:
         for part in reversed(self._parts):

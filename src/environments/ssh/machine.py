@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from environments.attendant import BOOT_COMMAND, Attendant, AttendedControl, AttendedEnvironment
+from environments.endings import to_the_end
 from environments.errors import Broken, LinkLost, Rebooted, Unavailable
 from environments.ssh.closure import certify
 from environments.ssh.errand import send_on_errand
@@ -14,8 +14,6 @@ from environments.ssh.link import Link
 from environments.types import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from environments.ssh.address import SshHost, SshMachine
     from environments.types import Limits
 
@@ -79,7 +77,7 @@ class Stay:
             self._user = agent_login.user or await _user_of(agent_login)
             await self._survey(link)
             self.dirty = f"{self._machine.name} was not cleaned"
-            await _to_its_end(
+            await to_the_end(
                 send_on_errand(link, "keep", user=self._user, most=_MOST_KEPT_BYTES, word=self._word)
             )
             self._agent_link = await _opened(agent_login)
@@ -157,12 +155,7 @@ class Stay:
         Raises:
             Broken: the host is not as it was, or that could not be found out.
         """
-        try:
-            await _to_its_end(self._end())
-        except asyncio.CancelledError:
-            if self.dirty is not None:  # worth more than the cancellation: it would go unsaid
-                raise Broken(f"{self._label}: {self.dirty}", by_agent=False) from None
-            raise
+        await to_the_end(self._end())
 
     async def _end(self) -> None:
         try:
@@ -190,20 +183,6 @@ class Stay:
         if left := found.fields["left"]:
             self.dirty = f"left on {self._machine.name}: {_few(left)}"
             raise Broken(f"{self._label}: {self.dirty}", by_agent=False)
-
-
-async def _to_its_end(work: Coroutine[Any, Any, object]) -> None:
-    """Let work come to its end, however often it is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError from task.exception()
-    task.result()
 
 
 async def _opened(login: SshHost) -> Link:

@@ -8,15 +8,16 @@ import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from environments.endings import to_the_end
 from environments.errors import Broken, EnvironmentFault, Unavailable
 from environments.vm.fittings import Fittings, Function, find_firmware, needs_firmware, window_for
 from environments.vm.handover import VFIO, Hold, give_back_what_is_left, group_node, take, until
 from environments.vm.sysfs import Host
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from environments.vm.sysfs import PciDevice
 
@@ -26,7 +27,6 @@ _PINNED_BESIDES = 64 << 20
 """Bytes that QEMU locks besides the machine's memory."""
 _NODE_S = 5.0
 _HARMLESS_DRIVERS = (None, VFIO, "pci-stub")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +65,10 @@ class Passthrough:
         """
         holds: list[Hold] = []
         try:
-            fittings = await _to_its_end(lambda: self._acquire(holds))
+            fittings = await to_the_end(asyncio.to_thread(lambda: self._acquire(holds)))
             yield fittings
         finally:
-            await _to_its_end(lambda: _give_back(holds))
+            await to_the_end(asyncio.to_thread(lambda: _give_back(holds)))
 
     def _acquire(self, holds: list[Hold]) -> Fittings:
         give_back_what_is_left(self.host)
@@ -251,20 +251,3 @@ def _give_back(holds: list[Hold]) -> None:
             faults.append(str(fault))
     if faults:
         raise Broken("; ".join(faults), by_agent=False)
-
-
-async def _to_its_end(work: Callable[[], _Result]) -> _Result:
-    """Run in a thread and wait for it, however often this is cancelled meanwhile."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
-    cancelled = False
-    while not running.done():
-        try:
-            await asyncio.shield(running)
-        except asyncio.CancelledError:
-            cancelled = True
-        except Exception:  # noqa: BLE001, S110  taken from the result below
-            pass
-    result = running.result()
-    if cancelled:
-        raise asyncio.CancelledError
-    return result

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from environments.attendant import AttendedEnvironment
+from environments.endings import to_the_end
 from environments.errors import Broken, Unavailable
 from environments.sandbox.fences import Fence, raise_fence
 from environments.types import Lease, Limits
@@ -217,18 +218,7 @@ class Stay:
         Raises:
             Broken: a control group or the machine's folder is still there.
         """
-        ending = asyncio.ensure_future(self._end())
-        cancelled = False
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                cancelled = True
-            except Broken:
-                break
-        ending.result()
-        if cancelled:
-            raise asyncio.CancelledError
+        await to_the_end(self._end())
 
     async def _end(self) -> None:
         if self._machine is not None and self._machine.fault is not None:
