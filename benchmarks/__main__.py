@@ -118,7 +118,7 @@ def _load(players: _Players) -> str:
 
 
 def _growth(players: _Players) -> str:
-    (runs,) = _in_turn(3, Job(trials=1, steps=1000, latency_s=0), players.redline)
+    (runs,) = _in_turn(9, Job(trials=1, steps=1000, latency_s=0), players.redline)
 
     def row(what: str, unit: str, steps: Sequence[Sequence[float]], last: int, at_most: float) -> Row:
         return Row(

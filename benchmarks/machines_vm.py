@@ -118,7 +118,12 @@ async def measure(times: int = 3) -> str:
         [
             _beside("restored: root's attendant answers", _column(restored, 0), _column(booted, 0)),
             _beside("restored: a command over SSH", _column(restored, 1), _column(booted, 1)),
-            _beside("opened for a trial, from its warm state", *opened),
+            Row(
+                what="opened for a trial, examined and certified",
+                unit="s",
+                values=opened[0],
+                beside=opened[1],
+            ),
         ],
     )
     ssh = Row(
