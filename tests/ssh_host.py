@@ -235,6 +235,14 @@ class World:
         assert answer, "the world has ended"
         return said
 
+    def shut(self) -> None:
+        """Let the host answer who calls it, and call nobody."""
+        self.do(
+            "nft add table inet f;"
+            "nft add chain inet f out '{ type filter hook output priority 0; policy accept; }';"
+            "nft add rule inet f out oifname eth0 ct state new drop"
+        )
+
     def _lay_cable(self) -> None:
         assert self._cable is not None
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()

@@ -255,15 +255,6 @@ def cabled() -> Iterator[World]:
         yield world
 
 
-def shut(world: World) -> None:
-    """Let the host answer who calls it, and call nobody."""
-    world.do(
-        "nft add table inet f;"
-        "nft add chain inet f out '{ type filter hook output priority 0; policy accept; }';"
-        "nft add rule inet f out oifname eth0 ct state new drop"
-    )
-
-
 async def test_a_closed_host_is_certified_and_an_open_one_is_not() -> None:
     roomy = Limits(disk_bytes=1 << 30)
     with cabled() as world:
@@ -272,7 +263,7 @@ async def test_a_closed_host_is_certified_and_an_open_one_is_not() -> None:
             assert "the runner: declared out of reach, found TCP 10.213.7.1, UDP 10.213.7.1" in refusal
             assert lease.certificate.closed
             assert not lease.certificate.granted
-        shut(world)
+        world.shut()
         async with hosts(world.machine, limits=roomy).open(label="test", seed=0) as lease:
             assert lease.certificate.granted, lease.certificate.refusal()
             assert lease.certificate.grade == "root_shell"
