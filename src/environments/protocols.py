@@ -1,8 +1,9 @@
 """The contracts a kind of machine fulfils.
 
 `Environment` is what an agent holds, `Control` is what preparation and judging hold. They share no
-verb, so that one can never be passed for the other. A `Provider` opens machines and hands out both, and
-`Checkpoints` where its machines can go back in time.
+verb, so that one can never be passed for the other. A `Provider` opens machines and hands out both, with
+`Closure` to examine a machine again, `Gate` to be called from inside it, and `Checkpoints` where its
+machines can go back in time.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import PurePosixPath
     from signal import Signals
 
-    from environments.types import ExecResult, FileFact, Grade, Lease, Listener, Process
+    from environments.types import ExecResult, FileFact, Grade, Lease, Listener, Phase, Probe, Process
 
-__all__ = ["Checkpoints", "Control", "Environment", "Provider"]
+__all__ = ["Checkpoints", "Closure", "Control", "Environment", "Gate", "Provider"]
 
 
 @runtime_checkable
@@ -137,6 +139,40 @@ class Control(Protocol):
 
         Services it left in the background stay alive, so that they can be judged.
         """
+        ...
+
+
+@runtime_checkable
+class Closure(Protocol):
+    """Finds out whether a machine is as closed as its certificate declares."""
+
+    async def examine(self, phase: Phase) -> tuple[Probe, ...]:
+        """Probe everything that is declared: from outside, and from inside as the agent.
+
+        After the agent was let in, what it can keep from being tried from inside is left out: the kernel's
+        view from outside decides. Nothing is touched but what redline itself has set up.
+
+        Raises:
+            Broken: the machine cannot be examined any more.
+        """
+        ...
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """A door through which programs inside a machine can call redline, without any network."""
+
+    def open(self, port: int) -> AbstractAsyncContextManager[socket.socket]:
+        """Yield a listening socket of ours that takes the connections made to 127.0.0.1:`port` inside.
+
+        Raises:
+            OSError: something inside has the port already.
+            Unavailable: this machine does not let such a door be made.
+        """
+        ...
+
+    async def caller(self, connection: socket.socket) -> Process | None:
+        """Return the process at the machine's end of an accepted connection; None where nobody can tell."""
         ...
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
-    from environments.protocols import Checkpoints, Control, Environment
+    from environments.protocols import Checkpoints, Closure, Control, Environment, Gate
 
 __all__ = [
     "Certificate",
@@ -23,6 +23,7 @@ __all__ = [
     "Lease",
     "Limits",
     "Listener",
+    "Phase",
     "Probe",
     "Process",
     "Supply",
@@ -30,6 +31,10 @@ __all__ = [
 
 Grade = Literal["hypervisor", "host", "root_shell", "same_user"]
 """How far out of the agent's reach a control handle is, strongest first."""
+
+
+Phase = Literal["before", "during", "after"]
+"""When a machine was examined: before the agent came, while it acted, after its hands were taken off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,10 @@ class Limits:
     output_bytes: int = 64 << 10
     """Of one command's output kept, for standard output and standard error each."""
     open_files: int = 1024
+    cpus: float = 2.0
+    """Processors' worth of time, over all of the machine's processes."""
+    lifetime_s: float = 6 * 3600.0
+    """After so long the warden ends the machine, whatever is done on it."""
 
 
 class FileId(NamedTuple):
@@ -125,6 +134,9 @@ class Probe:
     name: str
     declared: str
     found: str
+    seen_from: Literal["outside", "inside"] = "outside"
+    """Whether the kernel's or the emulator's own view was read, or it was tried as the agent."""
+    phase: Phase = "before"
 
     @property
     def ok(self) -> bool:
@@ -134,13 +146,17 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """The record that a machine was as closed as declared when it was opened."""
+    """The record that a machine was as closed as declared: before the agent came, during its stay, after."""
 
     provider: str
     grade: Grade
     probes: tuple[Probe, ...]
     fences: tuple[tuple[str, str], ...] = ()
     """Resource, and how its limit is enforced: "cgroup v1", "rlimit", "tmpfs size", "not enforced"."""
+    declared: tuple[tuple[str, str], ...] = ()
+    """What the provider says of the machine in words: what it may reach, what it sees, who may see it."""
+    time_to_quiet: str = "not drilled on this host"
+    """How long after a stop the last process was gone, as `redline drill` measured it."""
     closed: bool = True
     """Whether the provider claims a machine closed enough for hazardous work at all."""
 
@@ -153,7 +169,12 @@ class Certificate:
         """Why the certificate is not granted, in one line."""
         if not self.closed:
             return f"{self.provider} does not claim to contain what runs on it"
-        wrong = [f"{p.name}: declared {p.declared}, found {p.found}" for p in self.probes if not p.ok]
+        wrong = [
+            f"{p.name}: declared {p.declared}, found {p.found}"
+            + ("" if p.phase == "before" else f" ({p.phase})")
+            for p in self.probes
+            if not p.ok
+        ]
         return "; ".join(wrong) if wrong else "nothing was probed"
 
 
@@ -178,5 +199,9 @@ class Lease:
     agent: Environment
     control: Control
     certificate: Certificate
+    closure: Closure | None = None
+    """Examines the machine again. Without it no hazardous work is done on the machine."""
+    gate: Gate | None = None
+    """Takes what is said on a port inside to redline. None where the machine has no such door."""
     checkpoints: Checkpoints | None = None
     """Where machines of this kind can be saved, put back and forked."""
