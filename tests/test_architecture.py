@@ -196,6 +196,9 @@ def test_processes_are_started_in_one_place() -> None:
         starting[module.relative] = (called | imported) & STARTS_PROCESSES
     assert {path: names for path, names in starting.items() if names} == {
         "environments/processes.py": {"subprocess.Popen"},
+        # A program of its own, which has to do without ours.
+        "environments/warden/program/ending.py": {"subprocess.run"},
+        "environments/warden/program/keeper.py": {"os.fork"},
         # Runs in machines, not on the host.
         "environments/attendant/far/loop.py": {"os.fork", "subprocess.Popen"},
         "environments/attendant/far/entry.py": {"os.fork"},

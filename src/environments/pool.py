@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from environments.endings import to_the_end
-from environments.errors import Broken, EnvironmentFault, Unavailable
+from environments.errors import Broken, EnvironmentFault, Halted, Unavailable
 from environments.types import Supply
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ class Pool:
         Raises:
             Unavailable: no provider can open machines here, and none ever could.
             Broken: none could just now.
+            Halted: the warden has ended every machine, and lets none begin.
         """
         if self._places is not None:
             await self._places.acquire()
@@ -170,6 +171,8 @@ class Pool:
                 last = fault
                 _diagnostics.info("machine did not open", label=label, attempt=attempt + 1, cause=str(fault))
                 await machine.close()
+                if isinstance(fault, Halted):
+                    raise
                 if isinstance(fault, Unavailable) and len(self._providers) == 1 and not self._opened_any:
                     raise
                 continue

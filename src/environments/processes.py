@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Child", "output_of", "readable"]
+__all__ = ["Child", "output_of", "readable", "service"]
+
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 async def readable(fd: int) -> None:
@@ -54,7 +56,7 @@ class Child:
             stderr=stderr,
             pass_fds=pass_fds,
             start_new_session=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            env=_ENVIRONMENT,
         )
         self._pidfd = os.pidfd_open(self._process.pid)
 
@@ -105,3 +107,10 @@ async def output_of(argv: Sequence[str], *, timeout_s: float = 10.0) -> tuple[in
         return status, os.pread(printed, 1 << 16, 0).decode(errors="replace")
     finally:
         os.close(printed)
+
+
+def service(argv: Sequence[str], *, stdin: int) -> subprocess.Popen[bytes]:
+    """Start a host process that ends by itself with its input; out of reach of Ctrl-C."""
+    return subprocess.Popen(
+        argv, stdin=stdin, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/", env=_ENVIRONMENT
+    )

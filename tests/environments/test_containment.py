@@ -19,6 +19,7 @@ from environments import Broken, Limits, Unavailable
 from environments.sandbox import Sandbox
 from environments.sandbox.fences import hierarchies
 from environments.sandbox.obstacles import explain
+from environments.warden import here
 
 if TYPE_CHECKING:
     from environments import Lease
@@ -203,6 +204,7 @@ async def test_a_machine_whose_first_process_was_killed_is_broken_by_the_host() 
 
 
 def _children() -> set[str]:
+    here()  # the warden stays for as long as the loop does
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 

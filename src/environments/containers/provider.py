@@ -17,7 +17,7 @@ from environments.containers.engines import find
 from environments.containers.machine import ContainerControl, forbid_user_namespaces, inside
 from environments.containers.obstacles import explain
 from environments.endings import to_the_end
-from environments.errors import Broken, LinkLost, Unavailable
+from environments.errors import Broken, Leaked, LinkLost, Unavailable
 from environments.pipe import PipeWire
 from environments.processes import Child, readable
 from environments.sandbox.fences import Fence
@@ -25,12 +25,14 @@ from environments.sandbox.procfs import MachineProc
 from environments.sandbox.rooted import RootedFiles
 from environments.sandbox.sockets import Dialer
 from environments.types import Lease, Limits, Supply
+from environments.warden import hold
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from environments.containers.engines import Engine
     from environments.types import Certificate
+    from environments.warden import Held
     from environments.wire import Wire
 
 __all__ = ["Containers"]
@@ -71,7 +73,7 @@ class Containers:
 
         Raises:
             Unavailable: no engine starts one here; the message says what to do about it.
-            Broken: something of the container outlived it.
+            Leaked: something of the container outlived it.
         """
         del seed  # every container of an image is the same machine
         if not self.image:
@@ -114,6 +116,7 @@ class _Opening:
         self._label = label
         self._limits = limits
         self._token = f"redline-{secrets.token_hex(8)}"
+        self._held: Held | None = None
         self._child: Child | None = None
         self._init = 0
         self._fence = Fence(groups=())
@@ -135,6 +138,8 @@ class _Opening:
         status, said = await engine.ask("image", "inspect", "--format", "{{.Id}}", self._image)
         if status != 0:
             raise explain(engine.name, said, image=self._image)
+        held = self._held = hold(self._label, lifetime_s=self._limits.lifetime_s)
+        held.command([*engine.command, "rm", "--force", self._token])
         await self._start()
         self._init = await engine.pid_of(self._token)
         if not self._is_ours(self._init):
@@ -142,7 +147,9 @@ class _Opening:
                 f"{engine.name} runs its containers on another host",
                 mend="redline examines a container from outside: run it where the engine is",
             )
+        held.process(self._init, namespaces=True)
         self._fence = fence_around(self._init, self._limits)
+        held.group(*self._fence.paths)
         self._nests = not await forbid_user_namespaces(self._init)
         self._attendant = Attendant(
             self._open_wire, address=self._label, keep=secrets.token_hex(16), linger_s=_LINGER_S
@@ -158,6 +165,8 @@ class _Opening:
         program = ("python3", "-I", "-S", "-c", _INIT, self._token)
         argv = self._engine.run(self._image, self._token, program, limits=self._limits)
         self._child = Child(argv, stdin=theirs_in, stdout=theirs_out, stderr=self._log)
+        assert self._held is not None
+        self._held.process(self._child.pid)
         for end in (theirs_in, theirs_out):
             self._close(end)
         await readable(out)
@@ -194,6 +203,7 @@ class _Opening:
         dialer = Dialer(
             user_namespace=str(namespaces / "user") if private else None,
             network_namespace=str(namespaces / "net"),
+            started=self._held.process if self._held is not None else lambda _: None,
         )
         self._parts.append(dialer)
         agent = AttendedEnvironment(attendant, name="container", limits=self._limits)
@@ -246,7 +256,7 @@ class _Opening:
         """End everything and prove it, however often this is cancelled meanwhile.
 
         Raises:
-            Broken: a process, a control group or the container is still there.
+            Leaked: a process, a namespace, a control group or the container is still there.
         """
         await to_the_end(self._end())
 
@@ -255,15 +265,18 @@ class _Opening:
             await self._attendant.aclose()
         for part in reversed(self._parts):
             part.close()
-        if self._child is not None:
-            await self._end_container(self._child)
+        left: list[str] = []
         try:
-            left = await self._what_is_left()
+            if self._child is not None:
+                await self._end_container(self._child)
+                left = await self._what_is_left()
         finally:
             for end in list(self._descriptors):
                 self._close(end)
+            if self._held is not None:
+                await self._held.release()
         if left:
-            raise Broken(f"{self._label}: left behind {' and '.join(left)}", by_agent=False)
+            raise Leaked(self._label, left)
 
     async def _end_container(self, child: Child) -> None:
         """The kernel ends a pid namespace with its process 1; the engine then removes the container."""
@@ -277,27 +290,12 @@ class _Opening:
         child.close()
 
     async def _what_is_left(self) -> list[str]:
-        if self._child is None:
-            return []
-        left = []
+        """Say what only the engine knows; the rest is the warden's to see."""
         try:
             for _ in range(3):
                 if not await self._engine.has(self._token):
-                    break
+                    return []
                 await self._engine.ask("rm", "--force", self._token)
-            else:
-                left.append(f"container {self._token}")
         except Unavailable as fault:
-            left.append(f"container {self._token} for all that can be told, as {fault.reason}")
-        if self._init and inside(self._init):
-            left.append(f"process {self._init}")
-        if not await self._groups_are_gone():
-            left.append("a control group")
-        return left
-
-    async def _groups_are_gone(self) -> bool:
-        for _ in range(50):
-            if not any(group.exists() for _, group in self._fence.groups):
-                return True
-            await asyncio.sleep(0.1)
-        return False
+            return [f"container {self._token} for all that can be told, as {fault.reason}"]
+        return [f"container {self._token}"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from environments.lab.ids import LabIds
+    from environments.warden import Held
 
 __all__ = ["ADDRESS", "Fabric"]
 
@@ -50,8 +51,11 @@ class Fabric:
         self.init = 0
         """Its process 1, as the host numbers it."""
 
-    async def open(self) -> None:
+    async def open(self, held: Held) -> None:
         """Make the namespaces, the bridge and the keys.
+
+        Args:
+            held: the lab, as the warden holds it.
 
         Raises:
             Unavailable, Broken, OSError: the host does not let us.
@@ -65,13 +69,17 @@ class Fabric:
             *("bash", "-c", 'echo here; read -r _ && exec bash -c "$@"', "lab"),
             *(script("fabric.bash"), "lab", ADDRESS, str(SHARE), *self._keys),
         ])  # fmt: skip
+        held.process(self._talk.child.pid)
         await self._talk.expect("here")
         self.init = child_of(self._talk.child.pid, inside=1)
+        held.process(self.init, namespaces=True)
         await self._ids.give(self.init)
         self._talk.say("go\n")
         await self._talk.expect("ready")
         self._dialer = Dialer(
-            user_namespace=f"/proc/{self.init}/ns/user", network_namespace=f"/proc/{self.init}/ns/net"
+            user_namespace=f"/proc/{self.init}/ns/user",
+            network_namespace=f"/proc/{self.init}/ns/net",
+            started=held.process,
         )
 
     def key(self, name: str) -> Path:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from environments.lab.ids import LabIds
     from environments.types import Limits
+    from environments.warden import Held
 
 __all__ = ["CAPABILITIES", "NETWORK", "OWN_PROCESSES", "Host", "HostPlace"]
 
@@ -66,12 +67,13 @@ class Host:
         self._label = f"{token}-{place.name}"
         self._talk: Dialogue | None = None
 
-    async def enter(self, fabric: int, archive: int) -> int:
+    async def enter(self, fabric: int, archive: int, held: Held) -> int:
         """Make its namespaces within those of `fabric`; return a process in them, which waits to be wired.
 
         Args:
             fabric: process 1 of the fabric.
             archive: descriptor of the tree that its root starts from.
+            held: the lab, as the warden holds it.
         """
         self.fence = raise_fence(self._label, self._limits, own=OWN_PROCESSES)
         first = str(self._ids.share(self.place.number))
@@ -92,6 +94,7 @@ class Host:
             ],
             pass_fds=(archive,),
         )
+        held.process(self._talk.child.pid)
         self.fence.admit(self._talk.child.pid)
         self._talk.say("go\n")
         await self._talk.expect("here")

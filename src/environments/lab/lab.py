@@ -17,22 +17,22 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from environments.endings import to_the_end
-from environments.errors import Broken
+from environments.errors import Broken, Leaked
 from environments.lab.archive import AGENT_ID, archive_of
 from environments.lab.fabric import Fabric
 from environments.lab.host import Host, HostPlace
 from environments.lab.ids import ids_for
 from environments.lab.obstacles import explain, missing
-from environments.lab.traces import Namespaces, sweeper
 from environments.ssh.address import SshHost
 from environments.types import Limits
+from environments.warden import hold
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
 
-    from environments.lab.dialogue import Dialogue
     from environments.sandbox.fences import Fence
+    from environments.warden import Held
 
 __all__ = ["Lab", "LabHost", "RunningLab", "together"]
 
@@ -99,7 +99,7 @@ class Lab:
 
         Raises:
             Unavailable: this host does not let us; the message says what to do about it.
-            Broken: something of the lab outlived it.
+            Leaked: something of the lab outlived it.
         """
         places = self.places
         if (fault := missing()) is not None:
@@ -127,16 +127,23 @@ class RunningLab:
         self._limits = limits
         self._ids = ids_for(len(places))
         self._fabric = Fabric(self._ids, keys=_KEYS)
-        token = f"lab-{secrets.token_hex(6)}"
-        self._parts = {place.name: Host(place, ids=self._ids, limits=limits, token=token) for place in places}
-        self._sweeper: Dialogue | None = None
-        self._namespaces = Namespaces()
+        self._token = f"lab-{secrets.token_hex(6)}"
+        self._parts = {
+            place.name: Host(place, ids=self._ids, limits=limits, token=self._token) for place in places
+        }
+        self._held: Held | None = None
         self._hosts: dict[str, LabHost] = {}
 
     @property
     def hosts(self) -> Mapping[str, LabHost]:
         """The hosts by name, in the order of their addresses."""
         return self._hosts
+
+    @property
+    def held(self) -> Held:
+        """The lab as the warden holds it, once it is being opened."""
+        assert self._held is not None
+        return self._held
 
     @property
     def fabric(self) -> int:
@@ -150,15 +157,15 @@ class RunningLab:
             OSError, Broken, Unavailable: it did not come up.
         """
         hosts = list(self._parts.values())
-        if groups := [group for host in hosts for group in host.groups]:
-            self._sweeper = sweeper(groups)
-        await self._fabric.open()
-        self._namespaces.hold(self._fabric.init)
+        held = self._held = hold(self._token, lifetime_s=self._limits.lifetime_s)
+        held.group(*(group for host in hosts for group in host.groups))
+        await self._fabric.open(held)
         tree = await asyncio.to_thread(archive_of, self._files())
         with os.fdopen(os.memfd_create("tree", os.MFD_CLOEXEC), "wb") as archive:
             archive.write(tree)
             archive.flush()
-            waiting = await together(host.enter(self._fabric.init, archive.fileno()) for host in hosts)
+            entering = (host.enter(self._fabric.init, archive.fileno(), held) for host in hosts)
+            waiting = await together(entering)
             await self._fabric.wire(
                 (host.place.port, pid, self._ids.share(host.place.number))
                 for host, pid in zip(hosts, waiting, strict=True)
@@ -167,7 +174,7 @@ class RunningLab:
         known = "".join(f"{h.place.name},{h.place.address} {h.host_key}\n" for h in hosts)
         await together(host.know(known) for host in hosts)
         for host in hosts:
-            self._namespaces.hold(host.init)
+            held.process(host.init, namespaces=True)
             self._hosts[host.place.name] = self._up(host)
 
     def _files(self) -> dict[str, tuple[str, int, int]]:
@@ -243,7 +250,7 @@ class RunningLab:
         """End everything and prove it, however often this is cancelled meanwhile.
 
         Raises:
-            Broken: a process, a mount, a connection or a control group is still there.
+            Leaked: a process, a mount, a connection or a control group is still there.
         """
         await to_the_end(self._end())
 
@@ -252,17 +259,11 @@ class RunningLab:
         left = [f"{connections} open connections into it"] if connections else []
         for host in self._parts.values():
             host.end()
-        left += [
-            f"a control group of {host.place.name} with processes in it"
-            for host in self._parts.values()
-            if not await host.fence.lower()
-        ]
-        if self._sweeper is not None:
-            self._sweeper.close()
-        left += await asyncio.to_thread(self._namespaces.left)
-        self._namespaces.close()
+            await host.fence.lower()
+        if self._held is not None:
+            await self._held.release()
         if left:
-            raise Broken(f"the lab left behind {', '.join(left)}", by_agent=False)
+            raise Leaked(self._token, left)
 
 
 async def together(work: Iterable[Coroutine[None, None, T]]) -> list[T]:

@@ -67,7 +67,7 @@ class LabMachine:
 
         Raises:
             Unavailable: this host does not let us; the message says what to do about it.
-            Broken: something of the lab outlived it.
+            Leaked: something of the lab outlived it.
         """
         del label, seed  # every lab is the same
         async with Lab(hosts=self.hosts, limits=self.limits).up() as lab, AsyncExitStack() as stack:
@@ -95,7 +95,9 @@ class LabMachine:
         await attendant.start()
         agent = AttendedEnvironment(attendant, name=self.name, limits=self.limits)
         dialer = Dialer(
-            user_namespace=f"/proc/{host.init}/ns/user", network_namespace=f"/proc/{host.init}/ns/net"
+            user_namespace=f"/proc/{host.init}/ns/user",
+            network_namespace=f"/proc/{host.init}/ns/net",
+            started=lab.held.process,
         )
         stack.callback(dialer.close)
         files = RootedFiles(os.open(f"/proc/{host.init}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))

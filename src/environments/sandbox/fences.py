@@ -37,6 +37,11 @@ class Fence:
 
     groups: tuple[tuple[Hierarchy, Path], ...]
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where the groups are."""
+        return tuple(group for _, group in self.groups)
+
     def admit(self, pid: int) -> None:
         """Put the host's process `pid` into every group; what it starts from now on is born inside.
 

@@ -31,9 +31,12 @@ from environments.sandbox.shell import Shell
 from environments.sandbox.skeleton import HOME, HOSTNAME, SUPERVISOR, lay_out
 from environments.sandbox.sockets import Dialer
 from environments.types import Lease, Limits
+from environments.warden import hold
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from environments.warden import Held
 
 __all__ = ["Sandbox"]
 
@@ -61,7 +64,8 @@ class Sandbox:
 
         Raises:
             Unavailable: this host does not let us; the message says what to do about it.
-            Broken: something of the machine outlived it.
+            Leaked: something of the machine outlived it.
+            Halted: the warden has ended every machine of this process.
         """
         del seed  # every sandbox is the same machine
         async with AsyncExitStack() as stack:
@@ -83,6 +87,7 @@ class _Opening:
         self._limits = limits
         self._token = secrets.token_hex(6)
         self._owner = _user_of_machines()
+        self._held: Held | None = None
         self._stage: Path | None = None
         self._fence = Fence(groups=())
         self._child: Child | None = None
@@ -98,9 +103,12 @@ class _Opening:
             OSError: the host refused a part of it.
             TimeoutError, Broken: it did not come up.
         """
+        held = self._held = hold(self._label, lifetime_s=self._limits.lifetime_s)
         self._stage = Path(tempfile.mkdtemp(prefix="machine-"))
+        held.folder(self._stage)
         os.chown(self._stage, *self._owner)
         self._fence = raise_fence(self._token, self._limits)
+        held.group(*self._fence.paths)
         self._log = os.memfd_create("stage")
         requests_out, requests_in = self._pipe()
         ready_out, ready_in = self._pipe()
@@ -108,6 +116,7 @@ class _Opening:
         self._child = Child(
             self._command(info_in), stdin=requests_out, stdout=ready_in, stderr=self._log, pass_fds=(info_in,)
         )
+        held.process(self._child.pid)
         for end in (requests_out, ready_in, info_in):
             self._close_pipe(end)
         self._fence.admit(self._child.pid)
@@ -117,6 +126,7 @@ class _Opening:
             raise Broken("the machine did not come up", by_agent=False)
         # The supervisor speaks after bubblewrap has written all it knows.
         self._init = json.loads(os.read(info_out, 4096))["child-pid"]
+        held.process(self._init, namespaces=True)
         return self._lease(requests_in)
 
     def _lease(self, supervisor: int) -> Lease:
@@ -136,9 +146,11 @@ class _Opening:
         )
         self._parts.append(shell)
         assert self._child is not None
+        assert self._held is not None
         dialer = Dialer(
             user_namespace=f"/proc/{self._child.pid}/ns/user",
             network_namespace=f"/proc/{self._init}/ns/net",
+            started=self._held.process,
         )
         self._parts.append(dialer)
         agent = SandboxEnvironment(shell, home=HOME)
@@ -206,7 +218,7 @@ class _Opening:
         """End everything and prove it, however often this is cancelled meanwhile.
 
         Raises:
-            Broken: a process or a control group or the stage is still there.
+            Leaked: a process, a namespace, a mount, a control group or the stage is still there.
         """
         await to_the_end(self._end())
 
@@ -226,14 +238,12 @@ class _Opening:
             self._close_pipe(end)
         if self._log >= 0:
             os.close(self._log)
-        left = [] if await self._fence.lower() else ["a control group with processes in it"]
+        await self._fence.lower()
         if self._stage is not None:
-            try:
+            with suppress(OSError):
                 self._stage.rmdir()
-            except OSError as error:
-                left.append(f"its stage directory ({error.strerror})")
-        if left:
-            raise Broken(f"{self._label}: left behind {' and '.join(left)}", by_agent=False)
+        if self._held is not None:
+            await self._held.release()
 
 
 def _user_of_machines() -> tuple[int, int]:

@@ -11,10 +11,14 @@ import asyncio
 import socket
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from environments.errors import Broken
 from environments.processes import Child, readable
 from environments.sandbox.diagnosis import FAMILIES, ListeningSocket, parse, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Dialer"]
 
@@ -35,11 +39,19 @@ class Dialer:
     Args:
         user_namespace: path of a user namespace that may enter the network namespace; None where our own may.
         network_namespace: path of the machine's network namespace.
+        started: told of the helper's process, which is to end with the machine.
     """
 
-    def __init__(self, *, user_namespace: str | None, network_namespace: str) -> None:
+    def __init__(
+        self,
+        *,
+        user_namespace: str | None,
+        network_namespace: str,
+        started: Callable[[int], None] = lambda _: None,
+    ) -> None:
         user = (f"--user={user_namespace}", "--preserve-credentials") if user_namespace else ()
         self._enter = ("nsenter", *user, f"--net={network_namespace}", "--")
+        self._started = started
         self._child: Child | None = None
         self._channel: socket.socket | None = None
         self._turn = asyncio.Lock()
@@ -127,6 +139,7 @@ class Dialer:
             )
         ours.setblocking(False)
         self._channel = ours
+        self._started(self._child.pid)
         return ours
 
     def close(self) -> None:

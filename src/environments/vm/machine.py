@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from environments.vm.confinement import Confinement
     from environments.vm.hardware import Hardware
     from environments.vm.images import Image
+    from environments.warden import Held
     from environments.wire import Wire
 
 __all__ = ["Machine", "Saved"]
@@ -62,6 +63,7 @@ class Machine:
         confinement: what its emulators run in.
         fence: their control groups.
         scratch: a folder of the confinement's owner that is the machine's alone.
+        held: the machine, as the warden holds it.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Machine:
         confinement: Confinement,
         fence: Fence,
         scratch: Path,
+        held: Held,
     ) -> None:
         self.address = address
         self.image = image
@@ -82,6 +85,7 @@ class Machine:
         self.port = _SSH_PORT if confinement.alone else 0
         """On the loopback interface the emulator sees, leading to the machine's sshd."""
         self._fence = fence
+        self._held = held
         self._boot_files = [
             os.open(image.file(name), os.O_RDONLY | os.O_CLOEXEC) for name in ("kernel", "initrd")
         ]
@@ -222,7 +226,11 @@ class Machine:
         if self.confinement.alone:
             if self._dialer is None:
                 spaces = f"/proc/{self.emulator.pid}/ns"
-                self._dialer = Dialer(user_namespace=f"{spaces}/user", network_namespace=f"{spaces}/net")
+                self._dialer = Dialer(
+                    user_namespace=f"{spaces}/user",
+                    network_namespace=f"{spaces}/net",
+                    started=self._held.process,
+                )
             return await self._dialer.connect("127.0.0.1", self.port)
         made = socket.socket()
         made.setblocking(False)
@@ -277,6 +285,7 @@ class Machine:
         self._emulator = emulator
         try:
             await emulator.start(files, self.hardware, self.confinement, self._fence)
+            self._held.process(emulator.pid, namespaces=True)
         finally:
             self._port.listener.close()
         self._follow(self._see_it_end(emulator))

@@ -22,6 +22,7 @@ from environments.vm.confinement import confinement
 from environments.vm.judge import MachineControl
 from environments.vm.machine import Machine
 from environments.vm.scratch import Scratch, clear_away
+from environments.warden import hold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from environments.vm.hardware import Hardware
     from environments.vm.images import Image
     from environments.vm.machine import Saved
+    from environments.warden import Held
 
 __all__ = ["Stay", "Terms"]
 
@@ -80,6 +82,7 @@ class Stay:
         self.booted = True
         """Whether it was started by booting, and not from a saved state."""
         self._origin = origin
+        self._held: Held | None = None
         self._scratch: Scratch | None = None
         self._fence = Fence(groups=())
         self._machine: Machine | None = None
@@ -114,9 +117,12 @@ class Stay:
         terms = self.terms
         confined = confinement(alone=terms.alone)
         await asyncio.to_thread(clear_away)
+        held = self._held = hold(self.label, lifetime_s=terms.limits.lifetime_s)
         self._scratch = Scratch(label=self.label, image=terms.image.name, owner=confined.owner)
+        held.folder(self._scratch.path)
         most = Limits(memory_bytes=terms.hardware.most_bytes, processes=_THREADS)
         self._fence = raise_fence(self._scratch.path.name, most)
+        held.group(*self._fence.paths)
         self._machine = Machine(
             address=self.label,
             image=terms.image,
@@ -124,6 +130,7 @@ class Stay:
             confinement=confined,
             fence=self._fence,
             scratch=self._scratch.path,
+            held=held,
         )
         self._hand_over(confined.owner)
         if self._origin is None or not await self._loaded(self._origin):
@@ -216,7 +223,7 @@ class Stay:
         """End everything and prove it, however often this is cancelled meanwhile.
 
         Raises:
-            Broken: a control group or the machine's folder is still there.
+            Leaked: a process, a control group or the machine's folder is still there.
         """
         await to_the_end(self._end())
 
@@ -238,14 +245,12 @@ class Stay:
         if self._origin is not None:
             self._origin.close()
             self._origin = None
-        left = [] if await self._fence.lower() else ["a control group with processes in it"]
+        await self._fence.lower()
         if self._scratch is not None:
-            try:
+            with suppress(OSError):
                 await asyncio.to_thread(self._scratch.remove)
-            except OSError as error:
-                left.append(f"its folder {self._scratch.path} ({error.strerror})")
-        if left:
-            raise Broken(f"{self.label}: left behind {' and '.join(left)}", by_agent=False)
+        if self._held is not None:
+            await self._held.release()
 
     def _hand_over(self, owner: tuple[int, int]) -> None:
         """Give the files of devices that are handed through to who opens them; only root can, or has to."""

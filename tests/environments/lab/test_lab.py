@@ -24,6 +24,7 @@ from environments.processes import Child, output_of
 from environments.sandbox.closure import status_of
 from environments.sandbox.fences import hierarchies
 from environments.ssh.link import Link
+from environments.warden import here
 
 if TYPE_CHECKING:
     from environments.lab import RunningLab
@@ -156,6 +157,7 @@ async def test_every_host_has_fences_of_its_own(lab: RunningLab) -> None:
 
 
 def _children() -> set[str]:
+    here()  # the warden stays for as long as the loop does
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 

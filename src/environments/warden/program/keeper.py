@@ -1,0 +1,248 @@
+"""The warden: a small process that holds one runner's machines, and ends them when the runner no longer can.
+
+It has no door: what reaches it comes over the descriptor it was born with, or is a signal of the host's own
+users. It is two processes, of which each ends everything when the other one is gone: the warden proper hears
+the runner, and its heir hears all of it again from the warden.
+
+    runner ── hold, add, beat, release ──> warden ── the same ──> heir
+
+Messages are JSON objects, one a packet, with descriptors beside them:
+
+    hold     lease, label, lifetime_s
+    add      lease, processes, groups, folders, commands; beside it pidfds, then descriptors of namespaces
+    release  lease                                    answered by: released, left
+    study    folder, present
+    beat     beat                                     answered by: beat
+    bye
+
+Unasked it says `ended` (everything: why, how many machines, how long until all was quiet, what was left) and
+`lapsed` (one machine that has lived its time).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from environments.warden.program.card import Card
+from environments.warden.program.ending import PATIENCE_S, SETTLING_S, TICK_S, Hold, end, inhabitants, left_of
+
+__all__ = ["LARGEST", "Keeper", "main"]
+
+LARGEST = 1 << 17
+"""Bytes of a message."""
+_MOST_DESCRIPTORS = 250
+_BEATS = 5
+"""In the time of a lease."""
+
+
+class Keeper:
+    """The warden, or its heir: both keep the same books and differ in whom they hear.
+
+    Args:
+        upstream: who renews the lease.
+        lease_s: how long upstream may be silent while there are machines.
+        heir: where everything heard is passed on; None for the heir itself.
+        card: what others find the warden by; None for the heir, until it is one.
+        name: of whoever is upstream, for messages.
+    """
+
+    def __init__(
+        self,
+        upstream: socket.socket,
+        *,
+        lease_s: float,
+        name: str,
+        heir: socket.socket | None = None,
+        card: Card,
+    ) -> None:
+        for channel in (upstream, heir):
+            if channel is not None:
+                channel.setblocking(False)
+        self._upstream = upstream
+        self._lease_s = lease_s
+        self._name = name
+        self._heir = heir
+        self._card = card
+        self._holds: dict[str, Hold] = {}
+        self._leaving: dict[str, float] = {}
+        self._heard = self._told = time.monotonic()
+        self._halted = False
+        self._wakeup_out, wakeup_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wakeup_in, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._halt)
+
+    def _halt(self, *_: object) -> None:
+        self._halted = True
+
+    def run(self) -> None:
+        """Keep the books until upstream says goodbye, is gone, or is silent for too long."""
+        while (reason := self._turn()) is None:
+            pass
+        if reason:
+            self._end_all(reason)
+        self._pass_on({"do": "bye"}, [])
+        self._card.remove()
+
+    def _turn(self) -> str | None:
+        """Wait for something and deal with it; returns why everything is to end, or "" for no reason."""
+        watched = [self._upstream.fileno(), self._wakeup_out, *([self._heir.fileno()] if self._heir else [])]
+        readable, _, _ = select.select(watched, [], [], self._wait_s())
+        if self._wakeup_out in readable:
+            os.read(self._wakeup_out, 64)
+        if self._halted:
+            return "it was told to halt"
+        if self._heir is not None and self._heir.fileno() in readable:
+            return "the warden's heir is gone"
+        while self._upstream.fileno() in readable:
+            match self._hear():
+                case "more":
+                    continue
+                case "bye":
+                    return ""
+                case "gone":
+                    return f"{self._name} is gone" if self._holds else ""
+            break
+        return self._look_at_the_clock()
+
+    def _wait_s(self) -> float:
+        if self._leaving:
+            return TICK_S
+        soonest = min((hold.ends_at for hold in self._holds.values()), default=float("inf"))
+        return max(0.0, min(self._lease_s / _BEATS, soonest - time.monotonic()))
+
+    def _look_at_the_clock(self) -> str | None:
+        now = time.monotonic()
+        if self._heir is not None and now - self._told > self._lease_s / _BEATS:
+            self._pass_on({"do": "beat"}, [])
+        if now - self._heard > self._lease_s:
+            if self._holds:
+                return f"{self._name} has not renewed its lease for {self._lease_s:g} s"
+            self._heard = now
+        for lease, hold in list(self._holds.items()):
+            if now > hold.ends_at:
+                self._lapse(lease, hold)
+        self._see_out()
+        return None
+
+    def _hear(self) -> str:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._upstream, LARGEST, _MOST_DESCRIPTORS)
+        except BlockingIOError:
+            return "nothing"
+        except OSError:
+            return "gone"
+        if not data:
+            return "gone"
+        self._heard = time.monotonic()
+        message = json.loads(data)
+        if message["do"] != "beat":
+            self._pass_on(message, descriptors)
+        return self._do(message, descriptors)
+
+    def _do(self, message: dict[str, Any], descriptors: list[int]) -> str:
+        match message["do"]:
+            case "hold":
+                ends_at = time.monotonic() + message["lifetime_s"]
+                self._holds[message["lease"]] = Hold(label=message["label"], ends_at=ends_at)
+            case "add":
+                self._add(message, descriptors)
+            case "release":
+                self._leaving[message["lease"]] = time.monotonic() + SETTLING_S
+                self._see_out()
+            case "study":
+                self._card.study(message["folder"], present=message["present"])
+                if self._heir is not None:
+                    self._card.write()
+            case "beat":
+                self._say({"beat": message.get("beat")})
+            case "bye":
+                return "bye"
+        return "more"
+
+    def _add(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        hold = self._holds.get(message["lease"])
+        if hold is not None:
+            hold.add(message, descriptors)
+            return
+        # The machine has lived its time already: what still becomes known of it goes the same way.
+        late = Hold(label="", ends_at=0.0)
+        late.add(message, descriptors)
+        end([late])
+        late.close()
+
+    def _see_out(self) -> None:
+        """Answer those releases that can be answered: all is gone, or it has had its time to go."""
+        if not self._leaving:
+            return
+        living = inhabitants() if self._heir is not None else {}
+        for lease, deadline in list(self._leaving.items()):
+            hold = self._holds.get(lease)
+            left = left_of(hold, living) if hold is not None and self._heir is not None else []
+            if left and time.monotonic() < deadline:
+                continue
+            del self._leaving[lease]
+            self._say({"released": lease, "left": left})
+            if hold is not None:
+                del self._holds[lease]
+                if left:
+                    end([hold])
+                hold.close()
+
+    def _lapse(self, lease: str, hold: Hold) -> None:
+        _, left = end([hold])
+        hold.close()
+        del self._holds[lease]
+        self._say({"lapsed": lease, "left": left})
+
+    def _end_all(self, reason: str) -> None:
+        machines = len(self._holds)
+        took, left = end(list(self._holds.values()))
+        said = {"ended": reason, "machines": machines, "took_s": round(took, 3), "left": left}
+        self._say(said)
+        if self._halted:
+            self._card.ended(said)
+
+    def _say(self, message: dict[str, Any]) -> None:
+        if self._heir is None:  # whoever hears from an heir takes it for its end
+            return
+        with suppress(OSError):
+            self._upstream.send(json.dumps(message).encode())
+
+    def _pass_on(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        if self._heir is not None:
+            self._told = time.monotonic()
+            with suppress(OSError):  # an heir that is gone is noticed where it is waited for
+                socket.send_fds(self._heir, [json.dumps(message).encode()], descriptors)
+
+
+def main(lease_s: float, cards: str, runner: int) -> None:
+    """Become two, and keep the books."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    upstream = socket.socket(fileno=os.dup(0))
+    os.close(0)
+    os.open(os.devnull, os.O_RDONLY)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    warden = os.getpid()
+    path = Path(cards, f"{warden}.json")
+    card = Card(path, {"warden": warden, "runner": runner, "lease_s": lease_s, "since": time.time()})
+    if (heir := os.fork()) == 0:
+        ours.close()
+        upstream.close()
+        # Longer by a beat: a warden that only ended the machines late has not failed yet.
+        Keeper(theirs, lease_s=1.2 * lease_s + PATIENCE_S, name="the warden", card=card).run()
+        return
+    theirs.close()
+    card.write(heir=heir)
+    keeper = Keeper(upstream, lease_s=lease_s, name="the runner", heir=ours, card=card)
+    upstream.send(json.dumps({"ready": [warden, heir]}).encode())
+    keeper.run()
+    upstream.close()
+    os.waitpid(heir, 0)
