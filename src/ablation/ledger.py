@@ -143,6 +143,10 @@ class Ledger:
         known.append(attempt)
         return EventLog.create(path, origin=log_origin(self.folder, attempt))
 
+    def note(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Enter something that is about the sitting and not about one attempt."""
+        self._log.append(kind, fields)
+
     def end(self, key: str, *, outcome: Outcome, head: str, lines: int) -> None:
         """Enter that the running attempt of a trial came to its end."""
         self._close(

@@ -31,6 +31,7 @@ _STYLES: dict[Outcome, str] = {
     "refused": "magenta",
     "self_inflicted": "bright_red",
     "void": "cyan",
+    "leaked": "bold red",
 }
 
 

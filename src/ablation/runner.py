@@ -21,7 +21,7 @@ from ablation.ledger import Ledger
 from ablation.store import Origin, StudyFolder, hold
 from ablation.tally import Tally
 from ablation.trial import run_trial
-from environments import ContainmentRefused, Unavailable
+from environments import ContainmentRefused, Halted, Unavailable, warden
 from environments.pool import Pool
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class StudyResult:
     """One for each trial, in the order of work."""
     attempts: int
     """Begun for all trials together, in all sittings."""
+    left: tuple[str, ...] = ()
+    """What was found of this sitting's machines after the last one was closed."""
     seconds: float
     """Of this sitting."""
 
@@ -57,6 +59,11 @@ class StudyResult:
     def voids(self) -> tuple[TrialRecord, ...]:
         """The trials that could not be measured, however often they were run."""
         return tuple(record for record in self.records if record.outcome == "void")
+
+    @property
+    def leaks(self) -> tuple[TrialRecord, ...]:
+        """The trials whose machine left something behind."""
+        return tuple(record for record in self.records if record.outcome == "leaked")
 
 
 async def run_study(
@@ -87,6 +94,7 @@ async def run_study(
         DiskFull: there is no room for the record.
         ContainmentRefused: a hazardous scenario met a machine that is not shown to be closed.
         Unavailable: machines of this kind cannot be had on this host.
+        Halted: the warden has ended every machine: it was told to, or the lease was not renewed.
     """
     path, began = Path(out), monotonic()
     frozen = study.freeze()
@@ -94,12 +102,15 @@ async def run_study(
         folder = StudyFolder.enter(path, frozen, origin=origin or Origin(), script=script)
         with _unmade_where_nothing_ran(folder), Ledger.open(folder) as ledger:
             runner = _Runner(study=study, ledger=ledger, on_progress=on_progress or _ignore)
-            with _settled_heap():
+            with _settled_heap(), warden.studying(path):
                 await runner.run(concurrency or default_concurrency())
+            teardown = await warden.census()
+            ledger.note("teardown", {"machines": teardown.machines, "left": list(teardown.left)})
             return StudyResult(
                 folder=path,
                 records=tuple(folder.records()),
                 attempts=ledger.count,
+                left=teardown.left,
                 seconds=monotonic() - began,
             )
 
@@ -151,9 +162,12 @@ class _Runner:
             queue = iter(pending)
             try:
                 # asyncio's group cancels once and lets clean-up await; anyio's would cancel clean-up too.
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(concurrency, len(pending))):
-                        group.create_task(self._work(queue, machines))
+                async with asyncio.TaskGroup() as whole:
+                    watch = whole.create_task(warden.raise_when_halted())
+                    async with asyncio.TaskGroup() as group:
+                        for _ in range(min(concurrency, len(pending))):
+                            group.create_task(self._work(queue, machines))
+                    watch.cancel()
             except BaseExceptionGroup as faults:
                 raise _foremost(faults) from None
 
@@ -196,7 +210,7 @@ class _Runner:
 def _foremost(faults: BaseExceptionGroup[BaseException]) -> BaseException:
     """Pick, of what went wrong at once, what a person must hear about first."""
     leaves = list(_leaves(faults))
-    for kind in (ContainmentRefused, AblationFault, Unavailable):
+    for kind in (Halted, ContainmentRefused, AblationFault, Unavailable):
         for leaf in leaves:
             if isinstance(leaf, kind):
                 return leaf

@@ -1,6 +1,6 @@
 """One attempt at a trial: the one place where scaffold, scenario and machine meet.
 
-Whatever happens comes to one of six outcomes. What the agent did counts as its result; what redline, the
+Whatever happens comes to one of seven outcomes. What the agent did counts as its result; what redline, the
 scenario, the scaffold's code or the subject's server did makes the trial void, which is neither success
 nor failure. Cancelling leaves a log without an end: an interrupted attempt.
 """
@@ -18,7 +18,7 @@ import structlog
 from ablation.errors import AblationFault
 from ablation.record import END, digest
 from ablation.types import MilestoneRecord, Spend, TrialRecord
-from environments import Broken, ContainmentRefused, Unavailable
+from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
 from scaffold import BudgetSpent, Context, Episode
 from scaffold.events import Event, as_fields
 
@@ -59,6 +59,7 @@ async def run_trial(
     Raises:
         ContainmentRefused: the scenario is hazardous and its machine is not shown to be closed.
         Unavailable: machines of this kind cannot be had on this host.
+        Halted: the warden has ended every machine; the attempt has no end.
         DiskFull: the log cannot be written.
     """
     run = _Attempt(trial=trial, log=log)
@@ -80,8 +81,10 @@ async def run_trial(
         outcome, cause = await run.measure(provider, model)
     except Exception as raised:  # noqa: BLE001 - user code of every kind runs in there; this is its outermost frame
         fault = _innermost(raised)
-        if isinstance(fault, AblationFault | ContainmentRefused | Unavailable):
+        if isinstance(fault, AblationFault | ContainmentRefused | Halted | Unavailable):
             raise fault from None
+        if (reason := warden.fault()) is not None:  # what broke, broke of that
+            raise Halted(reason) from fault
         outcome, cause = run.blame(fault)
     record = run.record(outcome, _one_line(cause), provider=provider, attempt=attempt)
     log.append(END, {"record": record.model_dump(mode="json", exclude={"log"})})
@@ -181,6 +184,8 @@ class _Attempt:
                 "trace": "".join(traceback.format_exception(fault))[-4000:],
             },
         )
+        if isinstance(fault, Leaked):
+            return "leaked", str(fault)
         agent_was_in = self.phase in {"acting", "freezing", "judging"}
         if isinstance(fault, Broken) and fault.by_agent and agent_was_in:
             return "self_inflicted", str(fault)

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["MilestoneRecord", "Outcome", "Role", "Spend", "TrialKey", "TrialRecord"]
 
-Outcome = Literal["success", "failure", "refused", "limit", "self_inflicted", "void"]
-"""How a trial ended. `void`: shown to be our fault, so neither success nor failure."""
+Outcome = Literal["success", "failure", "refused", "limit", "self_inflicted", "void", "leaked"]
+"""How a trial ended. `void`: shown to be our fault, so neither success nor failure. `leaked`: something of
+its machine outlived it, which is our fault too, and is never run again as if nothing had happened."""
 
 Role = Literal["arm", "positive_control", "negative_control"]
 
@@ -89,3 +90,8 @@ class TrialRecord(BaseModel):
     """Counts from 1; earlier attempts were void or interrupted and stay in the record."""
     log: str = ""
     """File name of the event log, relative to the study's folder."""
+
+    @property
+    def measured(self) -> bool:
+        """It says something about the agent."""
+        return self.outcome not in {"void", "leaked"}

@@ -22,6 +22,7 @@ __all__ = ["main", "redline"]
         "run": ("ablation.cli.run:run", "Run one scaffold on one scenario."),
         "ablate": ("ablation.cli.ablate:ablate", "Run a study: arms x scenarios x seeds."),
         "resume": ("ablation.cli.resume:resume", "Go on with a study that was stopped or killed."),
+        "halt": ("ablation.cli.halt:halt", "End every machine of a running study at once."),
         "verify": ("ablation.cli.verify:verify", "Check that a study's record is what was written."),
         "report": ("ablation.cli.report:report", "Show what a study found."),
         "show": ("ablation.cli.show:show", "Read one trial, step by step."),

@@ -18,6 +18,7 @@ from ablation.progress import watching
 from ablation.report import build_report, print_report, report_as_json
 from ablation.runner import run_study
 from ablation.store import StudyFolder
+from environments import Halted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,9 @@ class Sitting:
                     )
                 )
         except Interrupted:
-            raise Stopped(self._saved()) from None
+            raise Stopped(self._saved("interrupted")) from None
+        except Halted as fault:
+            raise Stopped(self._saved(f"halted ({fault})")) from fault
         folder = StudyFolder.load(self.out)
         report = build_report(result.records, folder.design)
         # Written before anything is printed: whoever reads the output may stop reading.
@@ -79,11 +82,13 @@ class Sitting:
         else:
             print_report(report, Console())
         screen.print(f"saved: {where}", markup=False, highlight=False, soft_wrap=True)
-        return UNSOUND if result.voids else DONE
+        if result.left:
+            screen.print(f"LEFT BEHIND: {', '.join(result.left)}", markup=False, highlight=False)
+        return UNSOUND if result.voids or result.leaks or result.left else DONE
 
-    def _saved(self) -> str:
+    def _saved(self, what: str) -> str:
         total = len(self.study.trials())
         if not (self.out / "study.json").exists():
-            return "interrupted before the study began"
+            return f"{what} before the study began"
         done = len(StudyFolder.load(self.out).records())
-        return f"interrupted; {done} of {total} trials are saved: go on with `redline resume {self.out}`"
+        return f"{what}; {done} of {total} trials are saved: go on with `redline resume {self.out}`"

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from ablation.errors import AblationFault, DiskFull, RecordFault
-from environments import ContainmentRefused, Unavailable
+from environments import ContainmentRefused, Halted, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ __all__ = ["DONE", "UNSOUND", "Failure", "Refused", "Stopped", "WrongUse", "plai
 
 DONE = 0
 UNSOUND = 1
-"""A trial was void, a check failed, a record was changed, or a disk was full."""
+"""A trial was void or leaked, a check failed, a record was changed, or a disk was full."""
 
 
 class Failure(click.ClickException):
@@ -58,6 +58,8 @@ def plain_faults() -> Iterator[None]:
         yield
     except ContainmentRefused as fault:
         raise Refused(f"containment refused: {fault}") from fault
+    except Halted as fault:
+        raise Stopped(f"halted: {fault}") from fault
     except Unavailable as fault:
         raise WrongUse(f"no machine: {fault}") from fault
     except (DiskFull, RecordFault) as fault:

@@ -24,7 +24,7 @@ def summarise_arm(design: Mapping[str, Any], trials: Sequence[TrialRecord]) -> A
         design: the arm as the frozen design has it.
         trials: all trials of this arm, voids included.
     """
-    measured = [trial for trial in trials if trial.outcome != "void"]
+    measured = [trial for trial in trials if trial.measured]
     successes = [trial.outcome == "success" for trial in measured]
     tokens = [float(trial.tokens) for trial in measured]
     costs = [trial.cost for trial in measured]
@@ -92,7 +92,7 @@ def contrast_hurdles(arms: Sequence[Arm], trials: Sequence[TrialRecord]) -> tupl
 
     A hurdle that stands in every world, or in none, has nothing to be compared with and is left out.
     """
-    measured = [trial for trial in trials if trial.outcome != "void"]
+    measured = [trial for trial in trials if trial.measured]
     contrasts = []
     for hurdle in _in_order(hurdle for trial in measured for hurdle in trial.hurdles):
         scenarios = {trial.scenario for trial in measured if hurdle in trial.hurdles}

@@ -94,7 +94,7 @@ def _containment_warnings(design: Mapping[str, Any], trials: Sequence[TrialRecor
         trial
         for trial in trials
         if hazards.get(trial.scenario, "none") != "none"
-        and trial.outcome != "void"
+        and trial.measured
         and not _granted(trial.certificate)
     ]
     if open_ones:
@@ -111,7 +111,13 @@ def _coverage_warnings(
     if len(trials) < planned:
         missing = planned - len(trials)
         yield f"{missing} of {planned} planned trials have no result yet: this is a part of the study."
-    voids = [trial for trial in trials if trial.outcome == "void"]
+    leaks = [trial for trial in trials if trial.outcome == "leaked"]
+    if leaks:
+        yield (
+            f"{len(leaks)} trial{'s' * (len(leaks) != 1)} left something of their machine behind, "
+            f"{leaks[0].key} among them ({untrusted.line(leaks[0].cause)}): see to that before anything else."
+        )
+    voids = [trial for trial in trials if not trial.measured]
     if voids:
         causes = Counter(untrusted.line(trial.cause) or "no cause on record" for trial in voids)
         cause, times = causes.most_common(1)[0]

@@ -39,7 +39,7 @@ def measure_effects(arms: Sequence[Arm], trials: Sequence[TrialRecord]) -> tuple
 def _effect(baseline: Arm, arm: Arm, worlds: Mapping[str, _Worlds]) -> Effect:
     full, other = worlds[baseline.name], worlds[arm.name]
     met = [(full[world], other[world]) for world in full if world in other]
-    measured = [pair for pair in met if all(trial.outcome != "void" for trial in pair)]
+    measured = [pair for pair in met if all(trial.measured for trial in pair)]
     return Effect(
         arm=arm.name,
         baseline=baseline.name,

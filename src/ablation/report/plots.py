@@ -24,6 +24,7 @@ __all__ = ["Plot", "draw_plots"]
 
 _BLUE, _ORANGE, _GREEN, _YELLOW = "#0072b2", "#e69f00", "#009e73", "#f0e442"
 _SKY, _VERMILION, _PURPLE, _GREY = "#56b4e9", "#d55e00", "#cc79a7", "#999999"
+_BLACK = "#222222"
 
 _OUTCOME_COLOURS: dict[Outcome, str] = {
     "success": _GREEN,
@@ -32,6 +33,7 @@ _OUTCOME_COLOURS: dict[Outcome, str] = {
     "refused": _PURPLE,
     "self_inflicted": _SKY,
     "void": _GREY,
+    "leaked": _BLACK,
 }
 _FACULTY_COLOURS = {"explore": _SKY, "plan": _ORANGE, "execute": _BLUE, "repair": _PURPLE, "memory": _GREEN}
 

@@ -38,6 +38,7 @@ OUTCOMES: dict[Outcome, str] = {
     "refused": "refused",
     "self_inflicted": "broke its own world",
     "void": "void",
+    "leaked": "left something behind",
 }
 """Outcomes in the order they are shown, in words."""
 

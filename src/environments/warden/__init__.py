@@ -1,6 +1,32 @@
 """Who holds the machines of a runner, and ends them when the runner no longer can."""
 
-from environments.warden.held import LEASE_S, Held, Warden, fault, here, hold
+from environments.warden.held import (
+    LEASE_S,
+    Census,
+    Held,
+    Warden,
+    census,
+    fault,
+    here,
+    hold,
+    raise_when_halted,
+    studying,
+)
 from environments.warden.registry import Found, Halt, halt, wardens
 
-__all__ = ["LEASE_S", "Found", "Halt", "Held", "Warden", "fault", "halt", "here", "hold", "wardens"]
+__all__ = [
+    "LEASE_S",
+    "Census",
+    "Found",
+    "Halt",
+    "Held",
+    "Warden",
+    "census",
+    "fault",
+    "halt",
+    "here",
+    "hold",
+    "raise_when_halted",
+    "studying",
+    "wardens",
+]

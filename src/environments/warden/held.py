@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +28,20 @@ from environments.warden.program.keeper import LARGEST
 from environments.warden.registry import directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["LEASE_S", "Held", "Warden", "fault", "here", "hold"]
+__all__ = [
+    "LEASE_S",
+    "Census",
+    "Held",
+    "Warden",
+    "census",
+    "fault",
+    "here",
+    "hold",
+    "raise_when_halted",
+    "studying",
+]
 
 LEASE_S = 10.0
 """How long a runner may be silent before its machines are ended."""
@@ -81,6 +92,7 @@ class Warden:
         self._gone = False
         # No future is kept for longer than somebody waits for it: it would keep the loop, and the loop us.
         self._waiting: set[asyncio.Future[None]] = set()
+        self._counting: asyncio.Future[dict[str, Any]] | None = None
         weakref.finalize(asyncio.get_running_loop(), _dismiss, self._channel, self._process)
         self._hear_ready()
         asyncio.get_running_loop().add_reader(self._channel.fileno(), self._readable)
@@ -187,6 +199,9 @@ class Warden:
     def _heed(self, said: dict[str, Any]) -> None:
         if "released" in said:
             self._settle(said["released"], said["left"])
+        elif "census" in said:
+            if self._counting is not None and not self._counting.done():
+                self._counting.set_result(said["census"])
         elif "lapsed" in said:
             held = self.held.get(said["lapsed"])
             if held is not None:
@@ -223,6 +238,26 @@ class Warden:
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
+        if self._counting is not None and not self._counting.done():
+            self._counting.set_exception(Halted(reason))
+
+    async def census(self) -> Census:
+        """Have it look for whatever is left of the machines it held.
+
+        Raises:
+            Halted: it does not answer.
+        """
+        self.require()
+        self._counting = asyncio.get_running_loop().create_future()
+        try:
+            self.say({"do": "census"})
+            async with asyncio.timeout(_ANSWER_S):
+                said = await self._counting
+        except TimeoutError:
+            raise Halted("the warden does not say whether anything is left") from None
+        finally:
+            self._counting = None
+        return Census(machines=said["machines"], left=tuple(said["left"]))
 
     async def until_halted(self) -> str:
         """Wait until every machine was ended, and return why."""
@@ -345,6 +380,50 @@ def fault() -> str | None:
     """Say why nothing may be done any more in this loop; None while its lease stands, or nothing is held."""
     warden = _wardens.get(asyncio.get_running_loop())
     return None if warden is None else warden.fault()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Census:
+    """What the warden finds when it looks once more for all machines it ever held."""
+
+    machines: int
+    left: tuple[str, ...]
+
+
+async def census() -> Census:
+    """Have the warden of the running loop look for whatever is left of its machines.
+
+    Raises:
+        Halted: it does not answer.
+    """
+    warden = _wardens.get(asyncio.get_running_loop())
+    return Census(machines=0, left=()) if warden is None else await warden.census()
+
+
+@contextmanager
+def studying(folder: Path) -> Iterator[None]:
+    """Let the warden be found by the folder of a study, while it is worked on.
+
+    Raises:
+        Halted: every machine was ended before.
+        Unavailable: the warden cannot be started here.
+    """
+    warden = here()
+    warden.require()
+    warden.study(folder, present=True)
+    try:
+        yield
+    finally:
+        warden.study(folder, present=False)
+
+
+async def raise_when_halted() -> None:
+    """Wait for the running loop's warden to end everything.
+
+    Raises:
+        Halted: it has.
+    """
+    raise Halted(await here().until_halted())
 
 
 def _namespaces(pid: int) -> list[int]:

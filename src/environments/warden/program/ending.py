@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PATIENCE_S", "SETTLING_S", "TICK_S", "Hold", "end", "inhabitants", "left_of"]
+__all__ = ["PATIENCE_S", "SETTLING_S", "TICK_S", "Hold", "end", "inhabitants", "left_of", "mounts"]
 
 PATIENCE_S = 10.0
 """How long what was killed may take to be gone."""
@@ -21,6 +21,7 @@ SETTLING_S = 5.0
 """How long what the runner has closed by itself may take to be gone."""
 TICK_S = 0.01
 _COMMAND_S = 20.0
+_MOMENT_S = 0.05
 _KINDS = ("user", "mnt", "net", "pid")
 
 
@@ -32,6 +33,8 @@ class Hold:
     ends_at: float
     processes: dict[int, int] = field(default_factory=dict)
     """Pid to pidfd."""
+    firsts: set[int] = field(default_factory=set)
+    """Those that are process 1 of something: the kernel ends with them whatever came after them."""
     namespaces: dict[str, int] = field(default_factory=dict)
     """As the kernel names them, to descriptors: held, a name is not given to others."""
     groups: list[str] = field(default_factory=list)
@@ -46,6 +49,8 @@ class Hold:
             if (older := self.processes.get(pid)) is not None:
                 os.close(older)
             self.processes[pid] = pidfd
+        if descriptors[len(pids) :]:
+            self.firsts.update(pids)
         for fd in descriptors[len(pids) :]:
             name = str(Path(f"/proc/self/fd/{fd}").readlink())
             if name in self.namespaces:
@@ -72,6 +77,7 @@ def end(holds: list[Hold]) -> tuple[float, list[str]]:
     """
     began = time.monotonic()
     deadline = began + PATIENCE_S
+    _kill_firsts(holds)
     pause = 0.001
     while (alive := _kill(holds)) and time.monotonic() < deadline:
         time.sleep(pause)
@@ -85,6 +91,21 @@ def end(holds: list[Hold]) -> tuple[float, list[str]]:
                 )
         _remove(hold, deadline=time.monotonic() + (0.0 if alive else SETTLING_S))
     return took, [what for hold in holds for what in left_of(hold)]
+
+
+def _kill_firsts(holds: list[Hold]) -> None:
+    """Kill each process 1, and give its parent a moment to bury it: an orphan is left to the host."""
+    parents = []
+    for hold in holds:
+        for pid, pidfd in hold.processes.items():
+            if pid in hold.firsts:
+                with suppress(OSError):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            else:
+                parents.append(pidfd)
+    deadline = time.monotonic() + _MOMENT_S
+    while any(not _exited(pidfd) for pidfd in parents) and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def _kill(holds: list[Hold]) -> int:
@@ -144,9 +165,10 @@ def left_of(hold: Hold, living: dict[str, list[int]] | None = None) -> list[str]
     if hold.namespaces:
         known = living if living is not None else inhabitants()
         for name in hold.namespaces:
-            found += [f"process {pid} ({_name(pid)}) in {name}" for pid in known.get(name, ())]
-        found += [f"mount {place}" for root, place in _mounts() if root in hold.namespaces]
-    found += [f"mount {place}" for _, place in _mounts() if place in hold.folders]
+            alive = [pid for pid in known.get(name, ()) if not _is_zombie(pid)]
+            found += [f"process {pid} ({_name(pid)}) in {name}" for pid in alive]
+        found += [f"mount {place}" for root, place in mounts() if root in hold.namespaces]
+    found += [f"mount {place}" for _, place in mounts() if place in hold.folders]
     return list(dict.fromkeys(found))
 
 
@@ -164,9 +186,17 @@ def inhabitants() -> dict[str, list[int]]:
     return found
 
 
-def _mounts() -> list[tuple[str, str]]:
+def mounts() -> list[tuple[str, str]]:
+    """Every mount we see: what of its file system is mounted, and where."""
     lines = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return [(columns[3], columns[4]) for columns in lines]
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended and only waits for its parent, who may be stopped, to take note."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    return True
 
 
 def _name(pid: int) -> str:

@@ -12,6 +12,7 @@ Messages are JSON objects, one a packet, with descriptors beside them:
     add      lease, processes, groups, folders, commands; beside it pidfds, then descriptors of namespaces
     release  lease                                    answered by: released, left
     study    folder, present
+    census                                            answered by: census: machines, left
     beat     beat                                     answered by: beat
     bye
 
@@ -32,7 +33,16 @@ from pathlib import Path
 from typing import Any
 
 from environments.warden.program.card import Card
-from environments.warden.program.ending import PATIENCE_S, SETTLING_S, TICK_S, Hold, end, inhabitants, left_of
+from environments.warden.program.ending import (
+    PATIENCE_S,
+    SETTLING_S,
+    TICK_S,
+    Hold,
+    end,
+    inhabitants,
+    left_of,
+    mounts,
+)
 
 __all__ = ["LARGEST", "Keeper", "main"]
 
@@ -73,6 +83,9 @@ class Keeper:
         self._card = card
         self._holds: dict[str, Hold] = {}
         self._leaving: dict[str, float] = {}
+        self._machines = 0
+        self._places: set[str] = set()
+        """Groups and folders of machines that were let go."""
         self._heard = self._told = time.monotonic()
         self._halted = False
         self._wakeup_out, wakeup_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -152,6 +165,7 @@ class Keeper:
             case "hold":
                 ends_at = time.monotonic() + message["lifetime_s"]
                 self._holds[message["lease"]] = Hold(label=message["label"], ends_at=ends_at)
+                self._machines += 1
             case "add":
                 self._add(message, descriptors)
             case "release":
@@ -161,6 +175,8 @@ class Keeper:
                 self._card.study(message["folder"], present=message["present"])
                 if self._heir is not None:
                     self._card.write()
+            case "census":
+                self._say({"census": {"machines": self._machines, "left": self._found_again()}})
             case "beat":
                 self._say({"beat": message.get("beat")})
             case "bye":
@@ -194,7 +210,16 @@ class Keeper:
                 del self._holds[lease]
                 if left:
                     end([hold])
+                self._places.update(hold.groups, hold.folders)
                 hold.close()
+
+    def _found_again(self) -> list[str]:
+        """Look once more for all machines there ever were, and for those nobody has let go."""
+        return [
+            *(place for place in sorted(self._places) if Path(place).exists()),
+            *(f"mount {place}" for _, place in mounts() if place in self._places),
+            *(f"{hold.label}, which was never closed" for hold in self._holds.values()),
+        ]
 
     def _lapse(self, lease: str, hold: Hold) -> None:
         _, left = end([hold])
