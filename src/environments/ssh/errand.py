@@ -19,7 +19,7 @@ __all__ = ["Report", "send_on_errand"]
 
 _MAGIC = b"\0redline errand\0"
 _LENGTHS = struct.Struct(">II")
-_MODULES = ("household", "tidy", "probes", "errands")
+_MODULES = ("household", "tidy", "watch", "probes", "errands")
 
 
 class Report(NamedTuple):

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from environments.attendant import BOOT_COMMAND, Attendant, AttendedControl, AttendedEnvironment
 from environments.endings import to_the_end
-from environments.errors import Broken, LinkLost, Rebooted, Unavailable
+from environments.errors import Broken, Leaked, LinkLost, Rebooted, Unavailable
 from environments.ssh.closure import certify
 from environments.ssh.errand import send_on_errand
 from environments.ssh.link import Link
+from environments.ssh.renewal import Renewal
 from environments.types import Lease
+from environments.warden import hold
 
 if TYPE_CHECKING:
     from environments.ssh.address import SshHost, SshMachine
     from environments.types import Limits
+    from environments.warden import Held
 
 __all__ = ["Stay"]
 
@@ -45,6 +48,8 @@ class Stay:
         self._agent_link: Link | None = None
         self._control_link: Link | None = None
         self._attendants: list[Attendant] = []
+        self._held: Held | None = None
+        self._renewal: Renewal | None = None
         self._user = ""
         self._word = secrets.token_hex(16)
         self._archive: bytes | None = None
@@ -65,6 +70,7 @@ class Stay:
             raise Unavailable(fault.reason, mend="mend that on the host") from fault
 
     async def _begin(self) -> Lease:
+        self._held = hold(self._label, lifetime_s=self._limits.lifetime_s)
         agent_login, control_login = self._machine.agent, self._machine.control
         if control_login is None:
             link = self._agent_link = await _opened(agent_login)
@@ -80,7 +86,13 @@ class Stay:
             await to_the_end(
                 send_on_errand(link, "keep", user=self._user, most=_MOST_KEPT_BYTES, word=self._word)
             )
+            control = await self._attend(link, keep=False)
+            self._renewal = Renewal(
+                link, control, user=self._user, word=self._word, held=self._held, limits=self._limits
+            )
+            await self._renewal.start()
             self._agent_link = await _opened(agent_login)
+            return await self._lease(control)
         return await self._lease(await self._attend(link, keep=False))
 
     async def _lease(self, control: Attendant) -> Lease:
@@ -153,12 +165,15 @@ class Stay:
         """End everything, put the host back as it was, look again; however often this is cancelled.
 
         Raises:
-            Broken: the host is not as it was, or that could not be found out.
+            Leaked: the host is not as it was.
+            Broken: that could not be found out.
         """
         await to_the_end(self._end())
 
     async def _end(self) -> None:
         try:
+            if self._renewal is not None:
+                await self._renewal.stop()
             for attendant in reversed(self._attendants):
                 await attendant.aclose()
             if self.dirty is not None:
@@ -168,6 +183,8 @@ class Stay:
             for link in (self._agent_link, self._control_link):
                 if link is not None:
                     await link.aclose()
+            if self._held is not None:
+                await self._held.release()
 
     async def _clean(self) -> None:
         if self._control_link is not None:
@@ -182,7 +199,7 @@ class Stay:
             )
         if left := found.fields["left"]:
             self.dirty = f"left on {self._machine.name}: {_few(left)}"
-            raise Broken(f"{self._label}: {self.dirty}", by_agent=False)
+            raise Leaked(self._label, [f"{each} on {self._machine.name}" for each in left[:20]])
 
 
 async def _opened(login: SshHost) -> Link:

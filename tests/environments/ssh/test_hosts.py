@@ -81,7 +81,7 @@ async def test_a_host_is_put_back_as_it_was(world: World, control: str) -> None:
 async def test_what_cannot_be_put_back_makes_a_host_dirty(world: World) -> None:
     world.do("echo x >/var/lib/shared; chmod 666 /var/lib/shared")
     provider = hosts(world.machine)
-    with pytest.raises(Broken, match=r"test: left on world: /var/lib/shared \(written to\)"):
+    with pytest.raises(Broken, match=r"test: left behind /var/lib/shared \(written to\) on world"):
         async with provider.open(label="test", seed=0) as lease:
             await sh(lease, "echo y >/var/lib/shared")
     with pytest.raises(Unavailable, match=r"not used again: left on world: /var/lib/shared"):

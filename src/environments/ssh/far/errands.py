@@ -8,6 +8,7 @@ import struct
 
 from environments.ssh.far.probes import PROBES
 from environments.ssh.far.tidy import ERRANDS
+from environments.ssh.far.watch import WATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def main(what: str, arguments: Mapping[str, Any]) -> None:
     """Write lengths, a JSON object and a payload to standard output."""
     payload = b""
     try:
-        answer = {**ERRANDS, **PROBES}[what](**arguments)
+        answer = {**ERRANDS, **PROBES, **WATCH}[what](**arguments)
         if isinstance(answer, tuple):
             answer, payload = answer
     except (OSError, KeyError) as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, BinaryIO
 
-__all__ = ["ERRANDS", "Keep"]
+__all__ = ["ERRANDS", "Keep", "clean", "end"]
 
 KEPT = "/var/lib/redline"
 ENDING_S = 15.0
@@ -34,6 +34,7 @@ class Keep:
         self.folder = os.path.join(KEPT, user)
         self.archive = os.path.join(self.folder, "kept.tar")
         self.note = os.path.join(self.folder, "owner.json")
+        self.renewed = os.path.join(self.folder, "lease")
 
     def owner(self) -> Mapping[str, Any]:
         """The run that has the user: its word, its connection's process, and since when."""
@@ -42,6 +43,14 @@ class Keep:
                 return dict(json.load(file))
         except (OSError, ValueError):
             return {"word": "", "pid": 0, "started": "", "since": time.time()}
+
+    def lease(self) -> bytes:
+        """What the lease was last renewed with."""
+        try:
+            with open(self.renewed, "rb") as file:
+                return file.read(64)
+        except OSError:
+            return b""
 
     def owner_lives(self) -> bool:
         """Whether the connection that made it is still there."""
