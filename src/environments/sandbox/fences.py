@@ -64,8 +64,9 @@ class Fence:
         for hierarchy, group in self.groups:
             if "memory" in hierarchy.controllers:
                 name = "memory.events" if hierarchy.version == 2 else "memory.oom_control"
-                fields = dict(line.split() for line in (group / name).read_text().splitlines())
-                return int(fields.get("oom_kill", 0))
+                with suppress(FileNotFoundError):  # the machine is gone, and its groups with it
+                    fields = dict(line.split() for line in (group / name).read_text().splitlines())
+                    return int(fields.get("oom_kill", 0))
         return 0
 
     async def lower(self, *, patience_s: float = 5.0) -> bool:

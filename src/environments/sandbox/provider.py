@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import json
 import os
 import secrets
-import shutil
 import signal
 import tempfile
+import weakref
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +20,7 @@ from environments.endings import to_the_end
 from environments.errors import Broken
 from environments.processes import Child, readable
 from environments.sandbox.closure import certify
-from environments.sandbox.fences import Fence, raise_fence
+from environments.sandbox.fences import Fence, hierarchies, raise_fence
 from environments.sandbox.identity import FIRST_UID, UIDS
 from environments.sandbox.machine import SandboxControl, SandboxEnvironment
 from environments.sandbox.obstacles import explain
@@ -36,7 +35,7 @@ from environments.warden import hold
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from environments.warden import Held
+    from environments.warden import Held, Warden
 
 __all__ = ["Sandbox"]
 
@@ -44,6 +43,7 @@ _OPENING_S = 20.0
 _SHARED_MEMORY_BYTES = 16 << 20
 _SESSION_BYTES = 32 << 20
 _SESSION = PurePosixPath("/run/session")
+_skeletons: weakref.WeakKeyDictionary[Warden, Path] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +104,13 @@ class _Opening:
             TimeoutError, Broken: it did not come up.
         """
         held = self._held = hold(self._label, lifetime_s=self._limits.lifetime_s)
-        self._stage = Path(tempfile.mkdtemp(prefix="machine-"))
+        # What will have to be removed is known to the warden before it is there.
+        self._stage = Path(tempfile.gettempdir(), f"machine-{self._token}")
         held.folder(self._stage)
+        held.group(*(hierarchy.parent / self._token for hierarchy in hierarchies()))
+        self._stage.mkdir(mode=0o700)
         os.chown(self._stage, *self._owner)
         self._fence = raise_fence(self._token, self._limits)
-        held.group(*self._fence.paths)
         self._log = os.memfd_create("stage")
         requests_out, requests_in = self._pipe()
         ready_out, ready_in = self._pipe()
@@ -160,6 +162,7 @@ class _Opening:
 
     def _command(self, info: int) -> list[str]:
         """Return the whole chain. Each program becomes the next: one process, no wrapper left behind."""
+        assert self._held is not None
         uid, gid = self._owner
         drop = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
         enter = ("unshare", "--user", "--map-root-user", "--mount")
@@ -170,7 +173,7 @@ class _Opening:
             _script("stage.sh"),
             "stage",
             str(self._stage),
-            str(_skeleton()),
+            str(_skeleton(self._held.warden)),
             str(size),
             "--",
         )
@@ -276,10 +279,13 @@ def _script(name: str) -> str:
     return resources.files("environments.sandbox").joinpath(name).read_text()
 
 
-@cache
-def _skeleton() -> Path:
-    """Make the directory every machine's root is copied from; it goes with this process."""
-    root = Path(tempfile.mkdtemp(prefix="machines-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+def _skeleton(warden: Warden) -> Path:
+    """Make the directory that the roots of a warden's machines are copied from; it goes with the warden."""
+    if (known := _skeletons.get(warden)) is not None:
+        return known
+    root = Path(tempfile.gettempdir(), f"machines-{secrets.token_hex(6)}")
+    warden.own(root)
+    root.mkdir()
     lay_out(root, supervisor=_script("supervisor.bash"))
+    _skeletons[warden] = root
     return root

@@ -118,6 +118,14 @@ class Warden:
         self._beat()
         return held
 
+    def own(self, folder: Path) -> None:
+        """Have a folder removed when the runner is gone, however it goes.
+
+        Raises:
+            Halted: it cannot be told.
+        """
+        self.say({"do": "own", "folder": str(folder)})
+
     def study(self, folder: Path, *, present: bool) -> None:
         """Let the warden be found by the folder of a study; until it is not worked on any more."""
         self._studies += 1 if present else -1

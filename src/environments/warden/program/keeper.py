@@ -11,6 +11,7 @@ Messages are JSON objects, one a packet, with descriptors beside them:
     hold     lease, label, lifetime_s
     add      lease, processes, groups, folders, commands; beside it pidfds, then descriptors of namespaces
     release  lease                                    answered by: released, left
+    own      folder: it goes with the warden
     study    folder, present
     census                                            answered by: census: machines, left
     beat     beat                                     answered by: beat
@@ -25,6 +26,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import time
@@ -86,6 +88,8 @@ class Keeper:
         self._machines = 0
         self._places: set[str] = set()
         """Groups and folders of machines that were let go."""
+        self._own: list[str] = []
+        """Folders of the runner's that no machine has to itself."""
         self._heard = self._told = time.monotonic()
         self._halted = False
         self._wakeup_out, wakeup_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -101,6 +105,8 @@ class Keeper:
             pass
         if reason:
             self._end_all(reason)
+        for folder in self._own:
+            shutil.rmtree(folder, ignore_errors=True)
         self._pass_on({"do": "bye"}, [])
         self._card.remove()
 
@@ -171,6 +177,8 @@ class Keeper:
             case "release":
                 self._leaving[message["lease"]] = time.monotonic() + SETTLING_S
                 self._see_out()
+            case "own":
+                self._own.append(message["folder"])
             case "study":
                 self._card.study(message["folder"], present=message["present"])
                 if self._heir is not None:
@@ -205,13 +213,13 @@ class Keeper:
             if left and time.monotonic() < deadline:
                 continue
             del self._leaving[lease]
-            self._say({"released": lease, "left": left})
             if hold is not None:
                 del self._holds[lease]
                 if left:
                     end([hold])
                 self._places.update(hold.groups, hold.folders)
                 hold.close()
+            self._say({"released": lease, "left": left})
 
     def _found_again(self) -> list[str]:
         """Look once more for all machines there ever were, and for those nobody has let go."""
