@@ -45,6 +45,8 @@ class Doomed:
     event: signal.Signals
     token: str = field(default_factory=lambda: f"churn-{secrets.token_hex(8)}")
     groups: set[Path] = field(default_factory=set)
+    at: float = 0.0
+    quiet_s: float = 0.0
 
     def begin(self) -> None:
         for name in ("tmp", "run"):
@@ -69,14 +71,6 @@ class Doomed:
         os.kill(self.process.pid, self.event)
         self.at = time.monotonic()
 
-    def await_quiet(self) -> float:
-        """Return when its last process was gone, counted from the event, the runner itself left out."""
-        while marked(self.token).keys() - {self.process.pid}:
-            if time.monotonic() - self.at > LEASE_S + 30:
-                pytest.fail(f"still running: {marked(self.token)}")
-            time.sleep(0.02)
-        return time.monotonic() - self.at
-
     def bury(self) -> None:
         with suppress(ProcessLookupError):
             os.kill(self.process.pid, signal.SIGKILL)
@@ -96,6 +90,19 @@ class Doomed:
                 return
             time.sleep(0.05)
         pytest.fail(f"left behind: {self.left()}")
+
+
+def await_quiet(doomed: list[Doomed]) -> Iterator[Doomed]:
+    """Yield each when its last process is gone, the runner itself left out."""
+    left = list(doomed)
+    while left:
+        for each in [one for one in left if not marked(one.token).keys() - {one.process.pid}]:
+            each.quiet_s = time.monotonic() - each.at
+            left.remove(each)
+            yield each
+        if left and time.monotonic() - left[0].at > LEASE_S + 30:
+            pytest.fail(f"still running: {marked(left[0].token)}")
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -122,8 +129,8 @@ def test_whenever_its_runner_is_gone_a_machine_is_quiet_and_nothing_is_left(plac
         time.sleep(random_.uniform(0.0, 0.8))
         for each in doomed:
             each.happen()
-        for each in doomed:
-            seconds[each.event].append(each.await_quiet())
+        for each in await_quiet(doomed):
+            seconds[each.event].append(each.quiet_s)
         for each in doomed:
             each.bury()
         for each in doomed:
