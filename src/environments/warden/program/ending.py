@@ -22,7 +22,7 @@ SETTLING_S = 5.0
 TICK_S = 0.01
 _COMMAND_S = 20.0
 _MOMENT_S = 0.05
-_KINDS = ("user", "mnt", "net", "pid")
+_LOOKED_AT = ("user", "mnt", "net")
 
 
 @dataclass(kw_only=True)
@@ -173,16 +173,22 @@ def left_of(hold: Hold, living: dict[str, list[int]] | None = None) -> list[str]
 
 
 def inhabitants() -> dict[str, list[int]]:
-    """Every process by each of its namespaces, as far as we may look; our own are left out."""
+    """Every process by its namespaces that are not our own, as far as we may look.
+
+    Process ids are left out: what is in a machine's own the kernel ends with its process 1.
+    """
     found: dict[str, list[int]] = {}
-    ours = {os.readlink(f"/proc/self/ns/{kind}") for kind in _KINDS}  # noqa: PTH115  many a scan: strings are cheap
+    kinds = [f"ns/{kind}" for kind in _LOOKED_AT]
+    ours = {os.readlink(f"/proc/self/{kind}") for kind in kinds}  # noqa: PTH115  hundreds of times a look
     for pid in os.listdir("/proc"):
         if pid.isdigit():
-            for kind in _KINDS:
-                with suppress(OSError):
-                    name = os.readlink(f"/proc/{pid}/ns/{kind}")  # noqa: PTH115
+            try:
+                for kind in kinds:
+                    name = os.readlink(f"/proc/{pid}/{kind}")  # noqa: PTH115
                     if name not in ours:
                         found.setdefault(name, []).append(int(pid))
+            except OSError:  # gone, or not ours to look into
+                continue
     return found
 
 

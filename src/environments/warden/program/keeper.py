@@ -51,6 +51,8 @@ __all__ = ["LARGEST", "Keeper", "main"]
 LARGEST = 1 << 17
 """Bytes of a message."""
 _MOST_DESCRIPTORS = 250
+_LOOK_S = 0.03
+"""Between two looks at all processes of the host."""
 _BEATS = 5
 """In the time of a lease."""
 
@@ -85,6 +87,7 @@ class Keeper:
         self._card = card
         self._holds: dict[str, Hold] = {}
         self._leaving: dict[str, float] = {}
+        self._look_again_at = 0.0
         self._machines = 0
         self._places: set[str] = set()
         """Groups and folders of machines that were let go."""
@@ -204,9 +207,11 @@ class Keeper:
 
     def _see_out(self) -> None:
         """Answer those releases that can be answered: all is gone, or it has had its time to go."""
-        if not self._leaving:
+        if not self._leaving or (self._heir is not None and time.monotonic() < self._look_again_at):
             return
         living = inhabitants() if self._heir is not None else {}
+        # One look serves all who leave at about the same time: it costs as much as there are processes.
+        self._look_again_at = time.monotonic() + _LOOK_S
         for lease, deadline in list(self._leaving.items()):
             hold = self._holds.get(lease)
             left = left_of(hold, living) if hold is not None and self._heir is not None else []
