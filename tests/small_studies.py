@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ablation import Arm, Study
-from environments import Broken
+from environments import Leaked
 from environments.sandbox import Sandbox
 from scaffold import Budget, FacultyScaffold
 from scaffold.models.scripted import Scripted, call
@@ -101,7 +101,7 @@ class Altered:
         async with Sandbox().open(label=label, seed=seed) as lease:
             yield self.alter(lease)
         if self.leaks:
-            raise Broken("a process was left", by_agent=False)
+            raise Leaked("small", ["a process"])
 
 
 def uncertified(lease: Lease) -> Lease:

@@ -188,11 +188,11 @@ def test_containment_refused_is_status_three_whatever_is_asked(here: Path) -> No
     assert apart("resume", "out", cwd=here).returncode == 3
 
 
-def test_a_void_trial_is_status_one(here: Path) -> None:
+def test_a_trial_that_leaked_is_status_one(here: Path) -> None:
     shown = apart("run", "small_studies:note", "-e", "tasks:leaky", "-s", "reference", "--json", cwd=here)
     assert shown.returncode == 1
     (trial,) = orjson.loads(shown.stdout)["trials"]
-    assert trial["outcome"] == "void"
+    assert trial["outcome"] == "leaked"
     folder = next(here.glob("runs/*/study.json")).parent
     assert folder.name.startswith("note-reference-")
 

@@ -5,61 +5,18 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from study_processes import lines, redline, script, wait_for
 
 from ablation import StudyFolder, verify_study
 from ablation.record import read_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-TESTS = str(Path(__file__).parents[1])
-SCRIPT = """
-from small_studies import arm, copier, small_study
-
-study = small_study(
-    arms=[arm("full", baseline=True), arm("other")],
-    seeds=range({seeds}),
-    subject=copier("sleep {pause}; cp word.txt note.txt"),
-    controls=True,
-)
-"""
-
-
-def redline(*arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "ablation.cli", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def script(folder: Path, *, seeds: int, pause: float) -> Path:
-    path = folder / "study.py"
-    path.write_text(SCRIPT.format(seeds=seeds, pause=pause))
-    return path
-
-
-def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def lines(ledger: Path) -> int:
-    return ledger.read_bytes().count(b"\n") if ledger.exists() else 0
+    from pathlib import Path
 
 
 @pytest.mark.slow

@@ -197,9 +197,9 @@ async def test_what_the_oracle_says_decides(
     assert record.outcome == outcome
 
 
-async def test_a_machine_that_leaves_something_behind_is_void_however_well_it_went(tmp_path: Path) -> None:
+async def test_a_machine_that_leaves_something_behind_leaked_however_well_it_went(tmp_path: Path) -> None:
     record = await attempt(tmp_path, Altered(leaks=True))
-    assert (record.outcome, record.cause) == ("void", "closing: Broken: a process was left")
+    assert (record.outcome, record.cause) == ("leaked", "small: left behind a process")
 
 
 async def test_hazardous_work_is_refused_on_a_machine_that_is_not_shown_closed(tmp_path: Path) -> None:
