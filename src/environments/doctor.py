@@ -22,6 +22,7 @@ from environments.vm.handover import give_back_what_is_left
 from environments.vm.hardware import emulator_version
 from environments.vm.images import all_images
 from environments.vm.sysfs import Host
+from environments.warden import here, wardens
 
 __all__ = ["Finding", "examine"]
 
@@ -42,7 +43,8 @@ class Finding:
 
 async def examine() -> list[Finding]:
     """Examine every part; nothing is left behind, and devices that a dead run kept are given back."""
-    main = [_python(), await _bubblewrap(), _namespaces(), _fences(), _room(), await _sandbox()]
+    ground = [_python(), await _bubblewrap(), _namespaces(), _fences(), _room()]
+    main = [*ground, await _warden(), await _sandbox()]
     return [*main, await _lab(), await _containers(), await _virtual_machines(), _devices()]
 
 
@@ -92,6 +94,20 @@ def _room() -> Finding:
         ok=ok or None,
         detail=f"{free >> 20} MiB free in {place}",
         mend="" if ok else "free some space, or set TMPDIR to a place with more",
+    )
+
+
+async def _warden() -> Finding:
+    started = time.perf_counter()
+    try:
+        warden = here()
+        others = [found for found in wardens() if found.warden not in warden.pids]
+    except Unavailable as fault:
+        return Finding(name="warden", ok=False, detail=fault.reason, mend=fault.mend)
+    took = time.perf_counter() - started
+    busy = f"; {len(others)} other at work for this user" if others else ""
+    return Finding(
+        name="warden", ok=True, detail=f"started in {took * 1e3:.0f} ms, lease of {warden.lease_s:g} s{busy}"
     )
 
 

@@ -100,7 +100,8 @@ class Warden:
 
     @property
     def usable(self) -> bool:
-        """Whether it is there."""
+        """Whether it is there, by all that it has said."""
+        self._readable()
         return not self._gone
 
     def hold(self, label: str, *, lifetime_s: float) -> Held:
@@ -197,6 +198,8 @@ class Warden:
     def _heed(self, said: dict[str, Any]) -> None:
         if "released" in said:
             self._settle(said["released"], said["left"])
+        elif "idle" in said:
+            self._dismiss_if_idle()
         elif "census" in said:
             if self._counting is not None and not self._counting.done():
                 self._counting.set_result(said["census"])
@@ -208,6 +211,13 @@ class Warden:
             left = f"; left: {', '.join(said['left'])}" if said["left"] else ""
             ended = f"ended {said['machines']} machines in {said['took_s']:.2f} s"
             self._lose(f"the warden {ended}: {said['ended']}{left}")
+
+    def _dismiss_if_idle(self) -> None:
+        """Let the warden go when it has nothing to hold; the next machine gets another one."""
+        if not self.held and not self._studies and self._counting is None:
+            with suppress(OSError):  # it did not wait for it
+                self._channel.send(json.dumps({"do": "bye"}).encode())
+            self._left()
 
     def _settle(self, lease: str, left: list[str]) -> None:
         held = self.held.pop(lease, None)
@@ -221,6 +231,8 @@ class Warden:
         self._gone = True
         if (loop := self._loop()) is not None and not loop.is_closed():
             loop.remove_reader(self._channel.fileno())
+        self._channel.close()
+        self._process.poll()
         if self.held:
             self._lose("the warden is gone, and every machine ends with it")
 

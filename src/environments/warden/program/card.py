@@ -30,6 +30,11 @@ class Card:
         self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """Folders of the studies that the runner works on."""
+        return tuple(self._studies)
+
     def write(self, **more: Any) -> None:
         """Put down what is known now."""
         self._fields |= more

@@ -17,8 +17,8 @@ Messages are JSON objects, one a packet, with descriptors beside them:
     beat     beat                                     answered by: beat
     bye
 
-Unasked it says `ended` (everything: why, how many machines, how long until all was quiet, what was left) and
-`lapsed` (one machine that has lived its time).
+Unasked it says `ended` (everything: why, how many machines, how long until all was quiet, what was left),
+`lapsed` (one machine that has lived its time) and `idle` (nothing to hold; the answer, if any, is bye).
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ _LOOK_S = 0.03
 """Between two looks at all processes of the host."""
 _BEATS = 5
 """In the time of a lease."""
+_IDLE_S = 2.0
+"""Without a machine to hold, after which the runner is asked whether the warden is still wanted."""
 
 
 class Keeper:
@@ -88,6 +90,8 @@ class Keeper:
         self._holds: dict[str, Hold] = {}
         self._leaving: dict[str, float] = {}
         self._look_again_at = 0.0
+        self._idle_since = time.monotonic()
+        self._told_idle = False
         self._machines = 0
         self._places: set[str] = set()
         """Groups and folders of machines that were let go."""
@@ -138,7 +142,7 @@ class Keeper:
         if self._leaving:
             return TICK_S
         soonest = min((hold.ends_at for hold in self._holds.values()), default=float("inf"))
-        return max(0.0, min(self._lease_s / _BEATS, soonest - time.monotonic()))
+        return max(0.0, min(self._lease_s / _BEATS, _IDLE_S, soonest - time.monotonic()))
 
     def _look_at_the_clock(self) -> str | None:
         now = time.monotonic()
@@ -148,11 +152,28 @@ class Keeper:
             if self._holds:
                 return f"{self._name} has not renewed its lease for {self._lease_s:g} s"
             self._heard = now
+        if self._heir is not None and self._is_idle(now):
+            return ""
         for lease, hold in list(self._holds.items()):
             if now > hold.ends_at:
                 self._lapse(lease, hold)
         self._see_out()
         return None
+
+    def _is_idle(self, now: float) -> bool:
+        """Whether there has been nothing to hold for so long that whoever was upstream may be gone for good.
+
+        An event loop that was closed closes nothing. One that lives says goodbye when it is told of this.
+        """
+        if self._holds or self._card.studies:
+            self._idle_since = now
+            return False
+        if not self._told_idle and now - self._idle_since > _IDLE_S:
+            self._told_idle = True
+            self._say({"idle": True})
+        if now - self._idle_since < _IDLE_S:
+            self._told_idle = False
+        return now - self._idle_since > 2 * _IDLE_S
 
     def _hear(self) -> str:
         try:
