@@ -19,6 +19,7 @@ from ablation.errors import AblationFault
 from ablation.record import END, digest
 from ablation.types import MilestoneRecord, Spend, TrialRecord
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
+from environments.containment import Examiner, require_closed
 from scaffold import BudgetSpent, Context, Episode
 from scaffold.events import Event, as_fields
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from ablation.design import Trial
     from ablation.record import EventLog
     from ablation.types import Outcome
-    from environments import Certificate, Lease, Provider
+    from environments import Lease, Probe, Provider
+    from environments import Phase as Moment
     from scaffold.protocols import Model
-    from scenarios import Scenario, Verdict
+    from scenarios import Verdict
 
 __all__ = ["run_trial"]
 
@@ -39,7 +41,7 @@ JUDGE_S = 120.0
 GRACE_S = 2.0
 """Scaffolds end themselves in time; one that does not watch the clock is stopped this much later."""
 
-Phase = Literal["opening", "preparing", "acting", "freezing", "judging", "closing"]
+Phase = Literal["opening", "preparing", "acting", "freezing", "judging", "examining", "closing"]
 
 _diagnostics = structlog.get_logger(__name__)
 
@@ -98,7 +100,7 @@ class _Attempt:
     trial: Trial
     log: EventLog
     phase: Phase = "opening"
-    certificate: Certificate | None = None
+    examiner: Examiner | None = None
     hurdles: tuple[str, ...] = ()
     context: Context | None = None
     episode: Episode | None = None
@@ -109,24 +111,28 @@ class _Attempt:
         """Open a machine, let the agent act, judge what it did, and prove the machine gone."""
         scenario, seed = self.trial.scenario, self.trial.key.seed
         async with provider.open(label=str(self.trial.key), seed=seed) as lease:
-            self._certify(lease)
+            examiner = self._certify(lease)
             secret = await self._prepare(lease)
-            episode = await self._act(lease, model)
+            episode = await self._act(lease, model, examiner)
             self.phase = "freezing"
             await lease.control.freeze()
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
                 verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)
             self._note_verdict(verdict)
+            self.phase = "examining"
+            await examiner.conclude()
             self.phase = "closing"
         return _outcome(verdict, episode), verdict.reason
 
-    def _certify(self, lease: Lease) -> None:
-        self.certificate = lease.certificate
+    def _certify(self, lease: Lease) -> Examiner:
+        self.examiner = examiner = Examiner(lease, note=self._note_examined)
         self.log.append(
             "machine", {"environment": lease.agent.name, "grade": lease.control.grade, **self._closure()}
         )
-        _require_containment(self.trial.scenario, lease.certificate)
+        if self.trial.scenario.hazard != "none":
+            require_closed(lease, self.trial.scenario.name)
+        return examiner
 
     async def _prepare(self, lease: Lease) -> Any:
         self.phase = "preparing"
@@ -144,7 +150,7 @@ class _Attempt:
         )
         return prepared.secret
 
-    async def _act(self, lease: Lease, model: Model) -> Episode:
+    async def _act(self, lease: Lease, model: Model, examiner: Examiner) -> Episode:
         self.phase = "acting"
         trial, began = self.trial, monotonic()
         self.context = context = Context.start(
@@ -153,7 +159,9 @@ class _Attempt:
         deadline = asyncio.timeout(trial.budget.seconds + GRACE_S)
         try:
             async with deadline:
-                episode = await trial.scaffold.run(trial.scenario.instruction, lease.agent, context=context)
+                episode = await examiner.watch(
+                    trial.scaffold.run(trial.scenario.instruction, lease.agent, context=context)
+                )
         except BudgetSpent as spent:
             episode = context.episode("limit", limit=spent.limit)
         except TimeoutError:
@@ -164,10 +172,14 @@ class _Attempt:
             self.seconds = monotonic() - began
         self.episode = episode
         self.log.append("episode", {**asdict(episode), "seconds": self.seconds})
+        await examiner.settle()
         return episode
 
     def _note(self, event: Event) -> None:
         self.log.append(event.kind, as_fields(event))
+
+    def _note_examined(self, moment: Moment, probes: tuple[Probe, ...]) -> None:
+        self.log.append("examined", {"phase": moment, "probes": [asdict(probe) for probe in probes]})
 
     def _note_verdict(self, verdict: Verdict) -> None:
         self.verdict = verdict
@@ -184,9 +196,14 @@ class _Attempt:
                 "trace": "".join(traceback.format_exception(fault))[-4000:],
             },
         )
+        lost = self.examiner.lost if self.examiner is not None else None
+        if lost is not None:
+            _diagnostics.error("containment lost", trial=str(self.trial.key), cause=_one_line(str(lost)))
         if isinstance(fault, Leaked):
-            return "leaked", str(fault)
-        agent_was_in = self.phase in {"acting", "freezing", "judging"}
+            return "leaked", f"{fault}; containment lost: {lost}" if lost else str(fault)
+        if lost is not None:
+            return "void", f"containment lost: {lost}"
+        agent_was_in = self.phase in {"acting", "freezing", "judging", "examining"}
         if isinstance(fault, Broken) and fault.by_agent and agent_was_in:
             return "self_inflicted", str(fault)
         cause = f"{self.phase}: {type(fault).__name__}: {fault}" if str(fault) else f"{self.phase}: {fault!r}"
@@ -229,16 +246,10 @@ class _Attempt:
         )
 
     def _closure(self) -> dict[str, Any]:
-        if self.certificate is None:
+        if self.examiner is None:
             return {}
-        return {"certificate": {**asdict(self.certificate), "granted": self.certificate.granted}}
-
-
-def _require_containment(scenario: Scenario[Any], certificate: Certificate) -> None:
-    if scenario.hazard != "none" and not certificate.granted:
-        raise ContainmentRefused(
-            f"{scenario.name} runs only on a machine that is shown to be closed: {certificate.refusal()}"
-        )
+        certificate, samples = self.examiner.certificate, self.examiner.samples
+        return {"certificate": {**asdict(certificate), "granted": certificate.granted, "samples": samples}}
 
 
 def _outcome(verdict: Verdict, episode: Episode) -> Outcome:

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from environments import ContainmentRefused, EnvironmentFault, Unavailable
+from environments.containment import Examiner, require_closed
 from scenarios.errors import ScenarioFault
 
 if TYPE_CHECKING:
@@ -179,18 +180,21 @@ async def _case(
 async def _played(
     scenario: Scenario[Secret], lease: Lease, procedure: Procedure, case: CaseResult
 ) -> CaseResult:
-    if scenario.hazard != "none" and not lease.certificate.granted:
-        raise ContainmentRefused(f"{scenario.name}: {lease.certificate.refusal()}")
+    if scenario.hazard != "none":
+        require_closed(lease, scenario.name)
+    examiner = Examiner(lease)
     prepared = await scenario.prepare(lease.control, case.seed)
-    submission = await procedure(lease.agent)
+    submission = await examiner.watch(procedure(lease.agent))
     await lease.control.freeze()
     frozen = monotonic()
     verdict: Verdict = await scenario.oracle.judge(lease.control, prepared.secret, submission)
+    judged_s = monotonic() - frozen
+    await examiner.conclude()
     return replace(
         case,
         status=verdict.status,
         reason=verdict.reason,
         milestones=verdict.milestones,
         hurdles=prepared.hurdles,
-        judged_s=monotonic() - frozen,
+        judged_s=judged_s,
     )

@@ -62,6 +62,8 @@ class Hello:
 @dataclass(kw_only=True)
 class _Question:
     frame: bytes
+    quiet: bool = False
+    """Who asks is not who must hear of a machine that was started anew."""
     answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -148,7 +150,7 @@ class Attendant:
         self._fail(Closed("the machine was frozen or closed"))
 
     async def ask(
-        self, what: str, payload: bytes = b"", *, takes_s: float = 60.0, **fields: object
+        self, what: str, payload: bytes = b"", *, takes_s: float = 60.0, quiet: bool = False, **fields: object
     ) -> Answer:
         """Ask and wait for the answer.
 
@@ -156,6 +158,7 @@ class Attendant:
             what: name of a verb.
             payload: bytes that go with it.
             takes_s: how long the answer may take to be found. The far side counts; here patience is added.
+            quiet: leaves it to the next question to hear that the machine was started anew.
             fields: arguments of the verb.
 
         Raises:
@@ -164,11 +167,12 @@ class Attendant:
             Rebooted: the machine was started anew. Said once.
             Replaced: the attendant was killed, with what it was running.
         """
-        self._check()
+        self._check(quiet=quiet)
         self._count += 1
         number = self._count
         settled, self._settled = self._settled, []
-        question = _Question(frame=_frame({**fields, "id": number, "do": what, "settled": settled}, payload))
+        frame = _frame({**fields, "id": number, "do": what, "settled": settled}, payload)
+        question = _Question(frame=frame, quiet=quiet)
         self._questions[number] = question
         try:
             await self._send(question.frame)
@@ -183,11 +187,12 @@ class Attendant:
             raise OSError(code, answer.fields["error"], fields.get("path"))
         return answer
 
-    def _check(self) -> None:
+    def _check(self, *, quiet: bool) -> None:
         if self._fault is not None:
             raise self._fault
         if (rebooted := self._rebooted) is not None:
-            self._rebooted = None
+            if not quiet:
+                self._rebooted = None
             raise rebooted
 
     async def _wait(self, question: _Question, takes_s: float) -> Answer:
@@ -322,7 +327,7 @@ class Attendant:
         for question in questions:
             if not question.answer.done():
                 question.answer.set_exception(fault)
-                told += 1
+                told += not question.quiet
         return told
 
     def _fail(self, fault: EnvironmentFault) -> None:

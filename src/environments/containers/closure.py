@@ -1,30 +1,34 @@
-"""The certificate of a container: read from the kernel, not asked of the engine that made it."""
+"""The certificate of a container: read from the kernel and tried as the agent, not asked of the engine."""
 
 from __future__ import annotations
 
 import os
 import stat
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from environments.attendant.witness import ThroughAttendant
 from environments.containers.engines import OWN_PROCESSES
-from environments.sandbox.closure import certify as certify_machine
+from environments.containment.examination import Examination
+from environments.containment.fencing import fences_of
+from environments.containment.inside import Declared
+from environments.containment.kernel import Mount, mounts, status_of
+from environments.sandbox.closure import DECLARED, Outside
 from environments.sandbox.fences import Fence, Hierarchy
-from environments.types import Probe
+from environments.types import Certificate, Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from environments.attendant import Attendant
+    from environments.sandbox.procfs import MachineProc
     from environments.sandbox.rooted import RootedFiles
-    from environments.types import Certificate, Limits
+    from environments.types import Limits
 
-__all__ = ["certify", "fence_around"]
+__all__ = ["Within", "certify", "fence_around"]
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OF_THE_KERNEL = {"cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs"}
-_HARMLESS_DEVICES = {"/console", "/full", "/null", "/random", "/tty", "/urandom", "/zero"}
 _ENGINES_OWN = {
     # what every engine puts over an image: the root itself, files about names, shared memory
     *("/", "/dev/shm", "/etc/group", "/etc/hostname", "/etc/hosts", "/etc/passwd", "/etc/resolv.conf"),  # noqa: S108
@@ -32,108 +36,101 @@ _ENGINES_OWN = {
 }
 _FILTERED = "2"
 _OF_A_PROCESS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Uid", "Gid")
+_SEES = ("sees of the host", "the image; which kernel it runs, processors and load")
 
 
-class _Mount(NamedTuple):
-    device: str
-    source: str
-    """What of its file system is mounted."""
-    point: PurePosixPath
-    writable: bool
-    kind: str
-
-
-def certify(
-    *,
-    init: int,
-    attendant: int,
-    root: int,
-    files: RootedFiles,
-    owner: tuple[int, int],
-    fence: Fence,
-    limits: Limits,
-    nests: bool,
-) -> Certificate:
-    """Examine a container that is open and empty.
+@dataclass(frozen=True, kw_only=True)
+class Within:
+    """What is particular about a container, beside what it has in common with every machine of namespaces.
 
     Args:
         init: process 1 of the machine, as the host numbers it.
-        attendant: the process that will run the agent's commands, as the host numbers it.
-        root: descriptor of the machine's root directory.
+        attendant: what runs the agent's commands.
+        proc: the machine's processes.
         files: the machine's files.
         owner: host uid and gid of the machine's user.
-        fence: the machine's control groups.
         limits: what was asked for.
         nests: whether further user namespaces can be made inside.
     """
-    mounts = list(_mounts(init))
-    bare = next(mount for mount in mounts if mount.point == PurePosixPath("/"))
-    foreign = sorted(str(mount.point) for mount in mounts if _is_foreign(mount))
-    written = _writable_bytes(mounts, files, owner)
-    more = (
-        Probe(
-            name="system calls", declared="filtered", found=_yes(_seccomp(init), "filtered", "not filtered")
-        ),
-        Probe(name="image", declared="read-only", found=_yes(not bare.writable, "read-only", "writable")),
-        Probe(
-            name="further namespaces", declared="refused", found=_yes(not nests, "refused", "not shown to be")
-        ),
-        Probe(name="directories of the host", declared="none", found=", ".join(foreign) or "none"),
-        Probe(name="disk fence", declared="up", found=_yes(0 < written <= limits.disk_bytes, "up", "down")),
-        Probe(
-            name="agent's processes",
-            declared="as process 1",
-            found=_yes(_traits(attendant) == _traits(init), "as process 1", "different"),
-        ),
+
+    init: int
+    attendant: Attendant
+    proc: MachineProc
+    files: RootedFiles
+    owner: tuple[int, int]
+    limits: Limits
+    nests: bool
+
+    def __call__(self) -> tuple[Probe, ...]:
+        """Look once.
+
+        Raises:
+            OSError: the machine is gone.
+        """
+        table = list(mounts(self.init))
+        bare = next(mount for mount in table if mount.point == PurePosixPath("/"))
+        written = _writable_bytes(table, self.files, self.owner)
+        filtered = status_of(self.init).get("Seccomp") == _FILTERED
+        return (
+            Probe(name="system calls", declared="filtered", found=_yes(filtered, "filtered", "not filtered")),
+            Probe(name="image", declared="read-only", found=_yes(not bare.writable, "read-only", "writable")),
+            Probe(
+                name="further namespaces",
+                declared="refused",
+                found=_yes(not self.nests, "refused", "not shown to be"),
+            ),
+            Probe(
+                name="disk fence",
+                declared="up",
+                found=_yes(0 < written <= self.limits.disk_bytes, "up", "down"),
+            ),
+            *self._agents_processes(),
+        )
+
+    def _agents_processes(self) -> tuple[Probe, ...]:
+        """Compare what the agent's commands descend from with process 1; nothing where it was just killed."""
+        with suppress(OSError):
+            traits = _traits(self.proc.host_pid(self.attendant.hello.pid))
+            same = _yes(traits == _traits(self.init), "as process 1", "different")
+            return (Probe(name="agent's processes", declared="as process 1", found=same),)
+        return ()
+
+
+async def certify(outside: Outside, within: Within) -> tuple[Certificate, Examination]:
+    """Examine a container that is open and empty; return its certificate, and what examines it again."""
+    places = frozenset(_ENGINES_OWN)
+    closure = Examination(
+        outside=replace(outside, own=frozenset((place, "*") for place in places), more=within),
+        inside=ThroughAttendant(within.attendant),
+        declared=Declared(places=places),
     )
-    found = certify_machine(init=init, root=root, fence=fence, limits=limits, provider="container", more=more)
-    fences = {**dict(found.fences), "output": "a cap on what is kept"}
-    return replace(found, fences=tuple(fences.items()))
+    declared = tuple(_SEES if subject == _SEES[0] else (subject, words) for subject, words in DECLARED)
+    certificate = Certificate(
+        provider="container",
+        grade="host",
+        probes=await closure.examine("before"),
+        fences=fences_of(outside.fence, outside.limits, disk="tmpfs size", output="a cap on what is kept"),
+        declared=declared,
+    )
+    return certificate, closure
 
 
 def _yes(holds: bool, then: str, otherwise: str) -> str:  # noqa: FBT001  reads as a condition
     return then if holds else otherwise
 
 
-def _status(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def _seccomp(pid: int) -> bool:
-    return _status(pid).get("Seccomp") == _FILTERED
-
-
 def _traits(pid: int) -> tuple[object, ...]:
     """What decides how far a process gets: two that share it are fenced alike."""
-    status = _status(pid)
+    status = status_of(pid)
     namespaces = [(link.name, str(link.readlink())) for link in sorted(Path(f"/proc/{pid}/ns").iterdir())]
     groups = Path(f"/proc/{pid}/cgroup").read_text()
     return ([status.get(name) for name in _OF_A_PROCESS], namespaces, groups)
 
 
-def _mounts(pid: int | str) -> Iterator[_Mount]:
-    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
-        place, _, system = line.partition(" - ")
-        _, _, device, source, point, options, *_ = place.split()
-        kind, _, of_system = system.split(" ", 2)
-        writable = "rw" in options.split(",") and "rw" in of_system.split(",")
-        yield _Mount(device, source, PurePosixPath(point.encode().decode("unicode_escape")), writable, kind)
-
-
-def _is_foreign(mount: _Mount) -> bool:
-    """Whether a mount shows something of the host that was there before the container."""
-    if mount.kind in _OF_THE_KERNEL or str(mount.point) in _ENGINES_OWN:
-        return False
-    if mount.kind == "devtmpfs" and mount.source in _HARMLESS_DEVICES:
-        return False
-    return mount.kind != "tmpfs" or mount.device in {ours.device for ours in _mounts("self")}
-
-
-def _writable_bytes(mounts: list[_Mount], files: RootedFiles, owner: tuple[int, int]) -> int:
+def _writable_bytes(table: list[Mount], files: RootedFiles, owner: tuple[int, int]) -> int:
     """Add up the sizes of the file systems that the machine's user may write to; -1 where one has no end."""
     total = 0
-    for mount in mounts:
+    for mount in table:
         if not mount.writable or mount.kind in _OF_THE_KERNEL:
             continue
         fd = files.open(mount.point, os.O_PATH)
@@ -154,29 +151,47 @@ def _writable_bytes(mounts: list[_Mount], files: RootedFiles, owner: tuple[int, 
 
 def fence_around(init: int, limits: Limits) -> Fence:
     """Find the control groups that a process is in, those whose limits are no higher than was asked for."""
-    groups = []
+    groups, settings = [], []
     unified = (_GROUPS / "cgroup.controllers").exists()
     for line in Path(f"/proc/{init}/cgroup").read_text().splitlines():
         _, names, path = line.split(":", 2)
-        if names == "" and unified:
-            group = _GROUPS / path.lstrip("/")
-            held = tuple(name for name in ("memory", "pids") if _holds(group, name, 2, limits))
-            groups.append((Hierarchy(version=2, controllers=held, parent=group.parent), group))
-        for name in {"memory", "pids"} & set(names.split(",")):
-            group = _GROUPS / name / path.lstrip("/")
-            if _holds(group, name, 1, limits):
-                groups.append((Hierarchy(version=1, controllers=(name,), parent=group.parent), group))
-    return Fence(groups=tuple(groups))
+        version, wanted = (2, _CONTROLLERS) if names == "" else (1, _CONTROLLERS & set(names.split(",")))
+        if version == 2 and not unified:
+            continue
+        for name in sorted(wanted):
+            group = (_GROUPS if version == 2 else _GROUPS / name) / path.lstrip("/")
+            if (limit := _limit(group, name, version, limits)) is not None:
+                groups.append((Hierarchy(version=version, controllers=(name,), parent=group.parent), group))
+                settings.append((limit, limit.read_text().strip()))
+    return Fence(groups=tuple(groups), settings=tuple(settings))
 
 
-def _holds(group: Path, controller: str, version: int, limits: Limits) -> bool:
-    """Whether a group or one above it is limited to what was asked for."""
-    files = {"memory": "memory.limit_in_bytes" if version == 1 else "memory.max", "pids": "pids.max"}
-    most = {"memory": limits.memory_bytes, "pids": limits.processes + OWN_PROCESSES}
+_CONTROLLERS = {"memory", "pids", "cpu"}
+_FILES = {
+    ("memory", 1): "memory.limit_in_bytes",
+    ("memory", 2): "memory.max",
+    ("pids", 1): "pids.max",
+    ("pids", 2): "pids.max",
+    ("cpu", 1): "cpu.cfs_quota_us",
+    ("cpu", 2): "cpu.max",
+}
+
+
+def _limit(group: Path, controller: str, version: int, limits: Limits) -> Path | None:
+    """Return the file of a group, or of one above it, that limits it to what was asked for."""
+    most = {
+        "memory": float(limits.memory_bytes),
+        "pids": limits.processes + OWN_PROCESSES,
+        "cpu": limits.cpus + 0.01,
+    }
     for place in (group, *group.parents):
+        file = place / _FILES[controller, version]
         with suppress(OSError, ValueError):  # the topmost has no limits; "max" is none
-            if int((place / files[controller]).read_text()) <= most[controller]:
-                return True
+            first, *period = file.read_text().split()
+            if controller == "cpu" and version == 1:
+                period = [(place / "cpu.cfs_period_us").read_text()]
+            if 0 <= int(first) / int(period[0] if period else 1) <= most[controller]:
+                return file
         if place == _GROUPS:
             break
-    return False
+    return None

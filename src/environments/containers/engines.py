@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -113,6 +114,8 @@ class Engine:
         return [
             *(f"--memory={limits.memory_bytes}", f"--memory-swap={limits.memory_bytes}"),
             f"--pids-limit={limits.processes + OWN_PROCESSES}",
+            *((f"--cpus={limits.cpus:g}",) if _may_share_processors() else ()),
+            *(f"--ulimit=cpu={seconds}:{seconds}" for seconds in (max(1, int(limits.lifetime_s)),)),
             *(f"--ulimit=nofile={files}:{files}", f"--ulimit=nproc={tasks}:{tasks}"),
             f"--shm-size={SHARED_MEMORY_BYTES}",
         ]
@@ -137,6 +140,16 @@ class Engine:
         if os.geteuid() == 0:
             ids = (f"--uidmap=0:{_FIRST_ID}:{_IDS}", f"--gidmap=0:{_FIRST_ID}:{_IDS}")
         return (*ids, "--read-only-tmpfs=false", "--systemd=false", "--http-proxy=false", "--uts=private")
+
+
+def _may_share_processors() -> bool:
+    """Whether we may limit processor time by control groups; not every ordinary user was given that."""
+    if os.geteuid() == 0:
+        return True
+    own = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip().lstrip("/")
+    with suppress(OSError):
+        return "cpu" in (Path("/sys/fs/cgroup") / own / "cgroup.controllers").read_text().split()
+    return False
 
 
 def _variables() -> tuple[str, ...]:

@@ -12,14 +12,16 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from environments.attendant import BOOT_COMMAND, Attendant, AttendedEnvironment
-from environments.containers.closure import certify, fence_around
+from environments.containers.closure import Within, certify, fence_around
 from environments.containers.engines import find
 from environments.containers.machine import ContainerControl, forbid_user_namespaces, inside
 from environments.containers.obstacles import explain
+from environments.containment.kernel import status_of
 from environments.endings import to_the_end
 from environments.errors import Broken, Leaked, LinkLost, Unavailable
 from environments.pipe import PipeWire
 from environments.processes import Child, readable
+from environments.sandbox.closure import Outside
 from environments.sandbox.fences import Fence
 from environments.sandbox.procfs import MachineProc
 from environments.sandbox.rooted import RootedFiles
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from environments.containers.engines import Engine
-    from environments.types import Certificate
     from environments.warden import Held
     from environments.wire import Wire
 
@@ -155,7 +156,7 @@ class _Opening:
             self._open_wire, address=self._label, keep=secrets.token_hex(16), linger_s=_LINGER_S
         )
         await self._attendant.start()
-        return self._lease(self._attendant)
+        return await self._lease(self._attendant)
 
     async def _start(self) -> None:
         out, theirs_out = self._pipe()
@@ -180,10 +181,9 @@ class _Opening:
             return self._token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         return False
 
-    def _lease(self, attendant: Attendant) -> Lease:
-        status = Path(f"/proc/{self._init}/status").read_text().splitlines()
-        ids = {line.split()[0]: int(line.split()[1]) for line in status if line.startswith(("Uid:", "Gid:"))}
-        owner = ids["Uid:"], ids["Gid:"]
+    async def _lease(self, attendant: Attendant) -> Lease:
+        status = status_of(self._init)
+        owner = int(status["Uid"].split()[0]), int(status["Gid"].split()[0])
         if os.geteuid() not in {0, owner[0]}:
             raise Unavailable(
                 f"only root can examine containers of this {self._engine.name} from outside",
@@ -208,22 +208,19 @@ class _Opening:
         self._parts.append(dialer)
         agent = AttendedEnvironment(attendant, name="container", limits=self._limits)
         control = ContainerControl(agent, files=files, proc=proc, dialer=dialer, owner=owner)
-        return Lease(agent=agent, control=control, certificate=self._certificate(root, files, proc, owner))
-
-    def _certificate(
-        self, root: int, files: RootedFiles, proc: MachineProc, owner: tuple[int, int]
-    ) -> Certificate:
-        assert self._attendant is not None
-        return certify(
-            init=self._init,
-            attendant=proc.host_pid(self._attendant.hello.pid),
-            root=root,
-            files=files,
-            owner=owner,
-            fence=self._fence,
-            limits=self._limits,
-            nests=self._nests,
+        certificate, closure = await certify(
+            Outside(init=self._init, root=root, files=files, fence=self._fence, limits=self._limits),
+            Within(
+                init=self._init,
+                attendant=attendant,
+                proc=proc,
+                files=files,
+                owner=owner,
+                limits=self._limits,
+                nests=self._nests,
+            ),
         )
+        return Lease(agent=agent, control=control, certificate=certificate, closure=closure)
 
     async def _open_wire(self) -> Wire:
         if self._child is None or (status := self._child.returncode) is not None:

@@ -1,83 +1,191 @@
 """The certificate of a lab's host: what is declared about its closure, held against what is found.
 
-Everything is read or tried from outside: in the kernel's view of the host's processes and of the fabric, and
-by calling from the host's network whatever could be a way out of it.
+From outside, in the kernel's view of the host's processes and of the fabric, and by calling from the host's
+network whatever could be a way out of it. From inside, by knocking as the agent at the runner's addresses and at
+the bridge's own, where redline listens and no host is to get through.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
-from contextlib import suppress
-from pathlib import Path
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from environments.attendant.witness import ThroughAttendant
+from environments.containment.canaries import Canaries, addresses_of_host, canaries_on
+from environments.containment.examination import Examination
+from environments.containment.fencing import fenced, fences_of
+from environments.containment.inside import Declared
+from environments.containment.kernel import (
+    NAMESPACES,
+    foreign,
+    held,
+    interfaces,
+    listed,
+    metadata_routes,
+    mounts,
+    new_privileges,
+    private,
+    root_of,
+    routes,
+    status_of,
+    visible_sockets,
+)
 from environments.errors import Broken
-from environments.lab.host import OWN_PROCESSES
-from environments.processes import output_of
-from environments.sandbox.closure import NAMESPACES, private, rlimit, root_of, status_of, up
+from environments.lab.fabric import ADDRESS
+from environments.lab.host import NETWORK, OWN_PROCESSES
 from environments.types import Certificate, Probe
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from environments.attendant import Attendant
     from environments.lab.lab import LabHost
+    from environments.protocols import Closure
+    from environments.sandbox.procfs import MachineProc
+    from environments.sandbox.rooted import RootedFiles
     from environments.sandbox.sockets import Dialer
-    from environments.types import Grade
+    from environments.types import Grade, Phase
 
-__all__ = ["certify"]
+__all__ = ["AllHosts", "HostOutside", "certify", "named"]
 
-_NETWORK = "004D0A"
-"""10.77.0 as the kernel's table of routes spells it."""
-_ELSEWHERE = "192.0.2.1"
-"""An address that is nobody's (RFC 5737)."""
 _CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+_CALL_S = 0.5
+_OF_THE_HOST = frozenset({("/usr", "overlay")})
+_INSIDE = Declared(interfaces="eth0, lo", routes=NETWORK, kinds=Declared().kinds | {"overlay"})
+_DECLARED = (
+    ("may reach", f"the hosts of its own lab, on {NETWORK}, and nothing else"),
+    ("other machines", "the lab's other hosts; no other lab and no other machine shares its bridge"),
+    (
+        "sees of the host",
+        "the files of /usr and the loader's cache; which kernel it runs, processors and load",
+    ),
+    ("shares with the host", "the kernel"),
+    ("who may see it", "the host's root and the user that runs redline: files, processes, memory, packets"),
+)
 
 
-async def certify(host: LabHost, *, fabric: int, agent: int, dialer: Dialer, grade: Grade) -> Certificate:
-    """Examine a host that is open and empty.
+@dataclass(frozen=True, kw_only=True)
+class HostOutside:
+    """What the real host's kernel says of one host.
 
     Args:
         host: the host.
-        fabric: process 1 of what joins the lab's hosts.
-        agent: a process that the agent's commands descend from. Like `fabric`, as the real host numbers it.
+        fabric: process 1 of what joins the lab's hosts, as the real host numbers it.
+        attendant: the agent's; its commands descend from it.
+        proc: the host's processes.
+        files: the host's files.
         dialer: makes connections in the host's network.
+        bridge: makes sockets in the fabric's network.
+    """
+
+    host: LabHost
+    fabric: int
+    attendant: Attendant
+    proc: MachineProc
+    files: RootedFiles
+    dialer: Dialer
+    bridge: Dialer
+
+    async def __call__(self) -> tuple[Probe, ...]:
+        """Look once.
+
+        Raises:
+            OSError: the host is gone.
+        """
+        init, host = self.host.init, self.host
+        networks = routes(init)
+        return (
+            *(private(init, name) for name in NAMESPACES),
+            Probe(name="root directory", declared="the machine's own", found=_root(init)),
+            Probe(name="network interfaces", declared="eth0, lo", found=listed(interfaces(init))),
+            Probe(name="routes", declared=NETWORK, found=listed(networks)),
+            Probe(name="metadata routes", declared="none", found=listed(metadata_routes(networks))),
+            Probe(name="the lab's interfaces", declared="its own alone", found=_of_fabric(self.fabric)),
+            Probe(name="the lab's routes", declared=NETWORK, found=listed(routes(self.fabric))),
+            Probe(name="calls to the outside", declared="refused", found=await _calls(self.dialer)),
+            Probe(
+                name="directories of the host",
+                declared="none",
+                found=listed(foreign([*mounts(init)], own=_OF_THE_HOST)),
+            ),
+            Probe(name="host's control sockets", declared="none", found=listed(visible_sockets(self.files))),
+            *self._of_agent(),
+            *fenced(init, host.fence, host.limits, own_processes=OWN_PROCESSES),
+        )
+
+    def _of_agent(self) -> tuple[Probe, ...]:
+        """Probe what the agent's commands descend from; nothing while it was killed and another is due."""
+        try:
+            agent = self.proc.host_pid(self.attendant.hello.pid)
+            status, inside = status_of(agent), self.host.fence.holds(agent)
+        except OSError:
+            return ()
+        real = set(status["Uid"].split())
+        user = "its own" if real == {str(self.host.agent_id[0])} else f"the host's {', '.join(sorted(real))}"
+        return (
+            Probe(name="the agent's user", declared="its own", found=user),
+            Probe(name="capabilities", declared="none", found=held(status, _CAPABILITIES)),
+            Probe(name="new privileges", declared="refused", found=new_privileges(status)),
+            Probe(name="the agent inside its fences", declared="yes", found="yes" if inside else "no"),
+        )
+
+    @asynccontextmanager
+    async def beside(self, canaries: Canaries) -> AsyncGenerator[None, None]:
+        """Listen on the bridge's own address, which no host is to get through to."""
+        server = await canaries.listen(await self.bridge.listen(ADDRESS), f"TCP {ADDRESS}, the bridge")
+        try:
+            yield
+        finally:
+            server.close()
+
+
+async def certify(outside: HostOutside, *, grade: Grade) -> tuple[Certificate, Examination]:
+    """Examine a host that is open and empty; return its certificate, and what examines it again.
+
+    Args:
+        outside: the kernel's view.
         grade: of the control handle.
     """
-    enforced = host.fence.enforced()
-    memory = "memory" in enforced or rlimit(host.init, "Max address space", host.limits.memory_bytes)
-    processes = "pids" in enforced or rlimit(
-        host.init, "Max processes", host.limits.processes + OWN_PROCESSES
+    host = outside.host
+    closure = Examination(
+        outside=outside,
+        inside=ThroughAttendant(outside.attendant),
+        declared=_INSIDE,
+        beside=outside.beside,
     )
-    fences = {
-        "memory": enforced.get("memory", f"rlimit: {host.limits.memory_bytes} bytes for each process"),
-        "processes": enforced.get("pids", "rlimit"),
-        "disk": "tmpfs size",
-        "open files": "rlimit",
-        "output": "a cap on what is kept",
-    }
-    status = status_of(agent)
-    held = [name for name in _CAPABILITIES if int(status[name], 16)]
-    fenced = host.fence.holds(host.init) and host.fence.holds(agent)
-    probes = (
-        *(private(host.init, name) for name in NAMESPACES),
-        Probe(name="root directory", declared="the machine's own", found=_root(host.init)),
-        Probe(name="network interfaces", declared="eth0, lo", found=", ".join(_interfaces(host.init))),
-        Probe(name="routes", declared="to the lab's hosts alone", found=_routes(host.init)),
-        Probe(name="the lab's interfaces", declared="its own alone", found=_of_fabric(fabric)),
-        Probe(name="the lab's routes", declared="to the lab's hosts alone", found=_routes(fabric)),
-        Probe(name="calls to the outside", declared="refused", found=await _calls(dialer)),
-        Probe(name="the agent's user", declared="its own", found=_user(status, host)),
-        Probe(name="capabilities", declared="none", found=", ".join(held) or "none"),
-        Probe(
-            name="new privileges",
-            declared="refused",
-            found="refused" if status["NoNewPrivs"] == "1" else "possible",
-        ),
-        Probe(name="memory fence", declared="up", found=up(memory)),
-        Probe(name="process fence", declared="up", found=up(processes)),
-        Probe(name="inside its fences", declared="yes", found="yes" if fenced else "no"),
+    certificate = Certificate(
+        provider="lab",
+        grade=grade,
+        probes=await closure.examine("before"),
+        fences=fences_of(host.fence, host.limits, disk="tmpfs size", output="a cap on what is kept"),
+        declared=_DECLARED,
     )
-    return Certificate(provider="lab", grade=grade, probes=probes, fences=tuple(fences.items()))
+    return certificate, closure
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllHosts:
+    """A lab is as closed as each of its hosts."""
+
+    hosts: Mapping[str, Closure]
+    """By name, the agent's own first."""
+
+    async def examine(self, phase: Phase) -> tuple[Probe, ...]:
+        """Examine every host; what is found on the others carries their names."""
+        found = await asyncio.gather(*(closure.examine(phase) for closure in self.hosts.values()))
+        return tuple(
+            replace(probe, name=named(name, probe.name, first=not place))
+            for place, (name, probes) in enumerate(zip(self.hosts, found, strict=True))
+            for probe in probes
+        )
+
+
+def named(host: str, probe: str, *, first: bool) -> str:
+    """Return what a probe of one of several hosts is called."""
+    return probe if first else f"{host}: {probe}"
 
 
 def _root(init: int) -> str:
@@ -88,48 +196,28 @@ def _root(init: int) -> str:
         os.close(root)
 
 
-def _user(status: dict[str, str], host: LabHost) -> str:
-    real = set(status["Uid"].split())
-    return "its own" if real == {str(host.agent_id[0])} else f"the host's {', '.join(sorted(real))}"
-
-
-def _interfaces(pid: int) -> list[str]:
-    lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
-    return sorted(line.partition(":")[0].strip() for line in lines)
-
-
 def _of_fabric(fabric: int) -> str:
-    strange = [name for name in _interfaces(fabric) if name not in {"lab0", "lo"} and name[:4] != "port"]
+    strange = [name for name in interfaces(fabric) if name not in {"lab0", "lo"} and name[:4] != "port"]
     return ", ".join(strange) or "its own alone"
 
 
-def _routes(pid: int) -> str:
-    lines = Path(f"/proc/{pid}/net/route").read_text().splitlines()[1:]
-    strange = [line.split()[1] for line in lines if line.split()[1] != f"00{_NETWORK}"]
-    sixth = Path(f"/proc/{pid}/net/ipv6_route")
-    if sixth.exists():
-        strange += [line.split()[0] for line in sixth.read_text().splitlines() if line.split()[-1] != "lo"]
-    return f"also to {', '.join(strange)}" if strange else "to the lab's hosts alone"
-
-
 async def _calls(dialer: Dialer) -> str:
-    """Listen on every address of the real host, and see that none of it can be called from the lab's."""
-    status, said = await output_of(["ip", "-o", "-4", "address", "show"])
-    addresses = [line.split()[3].partition("/")[0] for line in said.splitlines()] if status == 0 else []
-    with socket.create_server(("", 0)) as canary:
-        canary.setblocking(False)
-        port = canary.getsockname()[1]
-        called = await asyncio.gather(*(_call(dialer, each, port) for each in (*addresses, _ELSEWHERE)))
-        with suppress(BlockingIOError):
-            canary.accept()[0].close()
-            return "heard on the real host"
-    through = [address for address in called if address]
-    return f"answered by {', '.join(through)}" if through else "refused"
+    """Listen on the addresses of the real host, and see that none can be called from the lab's network."""
+    async with canaries_on(addresses_of_host()) as canaries:
+        calls = (
+            _call(dialer, address, port, word)
+            for kind, address, port, word in canaries.doors()
+            if kind == "TCP"
+        )
+        await asyncio.gather(*calls)
+        return f"heard by {', '.join(sorted(canaries.heard))}" if canaries.heard else "refused"
 
 
-async def _call(dialer: Dialer, address: str, port: int) -> str:
-    """Return the address if something there takes the call."""
-    with suppress(OSError, Broken):
-        (await dialer.connect(address, port, timeout_s=0.5)).close()
-        return address
-    return ""
+async def _call(dialer: Dialer, address: str, port: int, word: str) -> None:
+    if ":" in address:  # labs have no IPv6
+        return
+    with suppress(OSError, Broken), await dialer.connect(address, port, timeout_s=_CALL_S) as connection:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(connection, word.encode())
+        async with asyncio.timeout(_CALL_S):
+            await loop.sock_recv(connection, 64)

@@ -82,6 +82,12 @@ class Fabric:
             started=held.process,
         )
 
+    @property
+    def dialer(self) -> Dialer:
+        """Makes sockets in the fabric's network."""
+        assert self._dialer is not None
+        return self._dialer
+
     def key(self, name: str) -> Path:
         """Return where the private key of that name can be read while the lab is open.
 

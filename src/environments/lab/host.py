@@ -135,12 +135,13 @@ class Host:
         size = self._limits.disk_bytes - _SHARED_MEMORY_BYTES
         return (self.place.name, self.place.address, NETWORK, str(size), str(archive))
 
-    def _ulimits(self) -> tuple[str, str, str]:
-        """Open files, processes, KiB of address space: the last two only where no control group counts."""
+    def _ulimits(self) -> tuple[str, str, str, str]:
+        """Open files, processes, KiB of address space, processor seconds: what no control group counts."""
         enforced = self.fence.enforced()
         processes = "hard" if "pids" in enforced else str(self._limits.processes + OWN_PROCESSES)
         space = "hard" if "memory" in enforced else str(self._limits.memory_bytes >> 10)
-        return str(self._limits.open_files), processes, space
+        seconds = "hard" if "cpu" in enforced else str(max(1, int(self._limits.lifetime_s)))
+        return str(self._limits.open_files), processes, space, seconds
 
     def end(self) -> None:
         """Let the host go, once the fabric has taken its processes along."""

@@ -3,9 +3,9 @@
 #   know          followed by lines of known hosts and ".": make the lab's hosts known to one another
 #   silence       kill the SSH server and its sessions; what they started lives on
 #   serve         start it again
-# Arguments: limits of open files, processes, KiB of address space.
-ulimit -c 0 -n "$1" -u "$2" -v "$3" || exit 1
-shift 3
+# Arguments: limits of open files, processes, KiB of address space, processor seconds.
+ulimit -c 0 -n "$1" -u "$2" -v "$3" -t "$4" || exit 1
+shift 4
 
 exec {never}<> <(:) # reading from it is how to wait without starting a program
 serve() {

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
 
     from environments.sandbox.fences import Fence
+    from environments.sandbox.sockets import Dialer
     from environments.warden import Held
 
 __all__ = ["Lab", "LabHost", "RunningLab", "together"]
@@ -149,6 +150,11 @@ class RunningLab:
     def fabric(self) -> int:
         """Process 1 of what joins the hosts, as the real host numbers it."""
         return self._fabric.init
+
+    @property
+    def bridge(self) -> Dialer:
+        """Makes sockets in the network that joins the hosts."""
+        return self._fabric.dialer
 
     async def open(self) -> None:
         """Bring everything up.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from environments.attendant import BOOT_COMMAND, Attendant, AttendedControl, AttendedEnvironment
-from environments.lab.closure import certify
+from environments.lab.closure import AllHosts, HostOutside, certify, named
 from environments.lab.control import LabControl, entering
 from environments.lab.lab import Lab, together
 from environments.pipe import PipeWire
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from environments.lab.lab import LabHost, RunningLab
     from environments.protocols import Control
+    from environments.types import Certificate
     from environments.wire import Wire
 
 __all__ = ["LabLease", "LabMachine"]
@@ -72,13 +73,14 @@ class LabMachine:
         del label, seed  # every lab is the same
         async with Lab(hosts=self.hosts, limits=self.limits).up() as lab, AsyncExitStack() as stack:
             opened = await together(self._lease(lab, host, stack) for host in lab.hosts.values())
-            first = opened[0]
+            first, leases = opened[0], dict(zip(lab.hosts, opened, strict=True))
             yield LabLease(
                 agent=first.agent,
                 control=first.control,
-                certificate=first.certificate,
+                certificate=_of_all(leases),
+                closure=AllHosts(hosts={n: each.closure for n, each in leases.items() if each.closure}),
                 lab=lab,
-                hosts=dict(zip(lab.hosts, opened, strict=True)),
+                hosts=leases,
             )
 
     async def _lease(self, lab: RunningLab, host: LabHost, stack: AsyncExitStack) -> Lease:
@@ -110,14 +112,28 @@ class LabMachine:
             control = LabControl(agent, host=host, files=files, proc=proc, dialer=dialer)
         else:
             control = await _control_inside(host, agent, stack)
-        certificate = await certify(
-            host,
+        outside = HostOutside(
+            host=host,
             fabric=lab.fabric,
-            agent=proc.host_pid(attendant.hello.pid),
+            attendant=attendant,
+            proc=proc,
+            files=files,
             dialer=dialer,
-            grade=control.grade,
+            bridge=lab.bridge,
         )
-        return Lease(agent=agent, control=control, certificate=certificate)
+        certificate, closure = await certify(outside, grade=control.grade)
+        return Lease(agent=agent, control=control, certificate=certificate, closure=closure)
+
+
+def _of_all(leases: Mapping[str, Lease]) -> Certificate:
+    """Return the first host's certificate with the probes of all: a lab is as closed as each of its hosts."""
+    first = next(iter(leases))
+    probes = (
+        replace(probe, name=named(name, probe.name, first=name == first))
+        for name, lease in leases.items()
+        for probe in lease.certificate.probes
+    )
+    return replace(leases[first].certificate, probes=tuple(probes))
 
 
 async def _control_inside(host: LabHost, agent: AttendedEnvironment, stack: AsyncExitStack) -> Control:

@@ -1,121 +1,155 @@
 """The certificate of a sandbox: what is declared about its closure, held against what is found.
 
-Everything is read from outside, from the kernel's own view of the machine's process 1.
+From outside, the kernel's own view of the machine's process 1. From inside, one start of the interpreter as
+the agent's user; the agent owns every file of the machine, so once it was there that alone decides nothing.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from environments.containment.examination import Examination
+from environments.containment.fencing import fenced, fences_of
+from environments.containment.inside import Testimony, program_with, read
+from environments.containment.kernel import (
+    NAMESPACES,
+    foreign,
+    held,
+    interfaces,
+    listed,
+    metadata_routes,
+    mounts,
+    new_privileges,
+    private,
+    root_of,
+    routes,
+    status_of,
+    visible_sockets,
+)
+from environments.errors import Broken, Closed
 from environments.types import Certificate, Probe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from environments.containment.inside import Declared
     from environments.sandbox.fences import Fence
+    from environments.sandbox.rooted import RootedFiles
+    from environments.sandbox.shell import Shell
     from environments.types import Limits
 
-__all__ = ["NAMESPACES", "certify", "private", "rlimit", "root_of", "status_of", "up"]
+__all__ = ["DECLARED", "Outside", "certify"]
 
-NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
+_CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+_LOOK_S = 10.0
+DECLARED = (
+    ("may reach", "its own loopback interface, and nothing else: there is no other interface and no route"),
+    ("other machines", "none is within reach, as none shares its network"),
+    (
+        "sees of the host",
+        "the files of /usr and the loader's cache; which kernel it runs, processors and load",
+    ),
+    ("shares with the host", "the kernel"),
+    ("who may see it", "the host's root and the user that runs redline: files, processes, memory"),
+)
 
 
-def certify(
-    *,
-    init: int,
-    root: int,
-    fence: Fence,
-    limits: Limits,
-    provider: str = "sandbox",
-    more: tuple[Probe, ...] = (),
-) -> Certificate:
-    """Examine a machine that is open and empty.
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """What the kernel says of a machine that is built from namespaces.
 
     Args:
         init: process 1 of the machine, as the host numbers it.
         root: descriptor of the machine's root directory.
+        files: the machine's files.
         fence: the machine's control groups.
         limits: what was asked for.
-        provider: the kind of machine.
-        more: what else was probed on a machine of that kind.
+        own: point and kind of mounts that are part of the machine though they show something of the host.
+        more: returns what else is probed on machines of the kind.
     """
-    enforced = fence.enforced()
-    memory = "memory" in enforced or rlimit(init, "Max address space", limits.memory_bytes)
-    processes = "pids" in enforced or rlimit(init, "Max processes", limits.processes)
-    fences = {
-        "memory": enforced.get("memory", f"rlimit: {limits.memory_bytes} bytes for each process"),
-        "processes": enforced.get("pids", "rlimit"),
-        "disk": "tmpfs size",
-        "open files": "rlimit",
-        "output": "tmpfs size, and a cap on what is read",
-    }
-    probes = (
-        *(private(init, name) for name in NAMESPACES),
-        Probe(name="root directory", declared="the machine's own", found=root_of(root)),
-        Probe(name="network interfaces", declared="lo", found=_interfaces(init)),
-        Probe(name="routes", declared="none", found=_routes(init)),
-        Probe(name="capabilities", declared="none", found=_capabilities(init)),
-        Probe(name="new privileges", declared="refused", found=_new_privileges(init)),
-        Probe(name="memory fence", declared="up", found=up(memory)),
-        Probe(name="process fence", declared="up", found=up(processes)),
-        Probe(name="inside its fences", declared="yes", found="yes" if fence.holds(init) else "no"),
-        *more,
+
+    init: int
+    root: int
+    files: RootedFiles
+    fence: Fence
+    limits: Limits
+    own: frozenset[tuple[str, str]] = frozenset({("/usr", "overlay")})
+    more: Callable[[], tuple[Probe, ...]] = tuple
+
+    async def __call__(self) -> tuple[Probe, ...]:
+        """Look once.
+
+        Raises:
+            OSError: the machine is gone.
+        """
+        init, status, networks = self.init, status_of(self.init), routes(self.init)
+        return (
+            *(private(init, name) for name in NAMESPACES),
+            Probe(name="root directory", declared="the machine's own", found=root_of(self.root)),
+            Probe(name="network interfaces", declared="lo", found=listed(interfaces(init))),
+            Probe(name="routes", declared="none", found=listed(networks)),
+            Probe(name="metadata routes", declared="none", found=listed(metadata_routes(networks))),
+            Probe(name="capabilities", declared="none", found=held(status, _CAPABILITIES)),
+            Probe(name="new privileges", declared="refused", found=new_privileges(status)),
+            Probe(
+                name="directories of the host",
+                declared="none",
+                found=listed(foreign([*mounts(init)], own=self.own)),
+            ),
+            Probe(name="host's control sockets", declared="none", found=listed(visible_sockets(self.files))),
+            *fenced(init, self.fence, self.limits),
+            *self.more(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThroughShell:
+    """Looks at a sandbox from inside through its process 1, as every command of the agent is run."""
+
+    shell: Shell
+
+    async def look(self, about: Mapping[str, Any]) -> Testimony | None:
+        """Return what was seen; see `Inside`."""
+        argv = ["python3", "-I", "-S", "-"]
+        try:
+            async with asyncio.timeout(_LOOK_S + 5):
+                result = await self.shell.run(
+                    argv, stdin=program_with(about), cwd=None, timeout_s=_LOOK_S, ours=True
+                )
+        except (Broken, Closed, TimeoutError):
+            return None
+        fields = read(result.stdout) if result.ok else None
+        return None if fields is None else Testimony(fields=fields, vouched=bool(about["alone"]))
+
+
+async def certify(
+    outside: Outside,
+    *,
+    shell: Shell,
+    declared: Declared,
+    agents_doing: Callable[[], bool],
+) -> tuple[Certificate, Examination]:
+    """Examine a machine that is open and empty; return its certificate, and what examines it again.
+
+    Args:
+        outside: the kernel's view.
+        shell: runs commands in it.
+        declared: what the agent is to find.
+        agents_doing: asked when it cannot be examined any more: whether the agent brought that about.
+    """
+    closure = Examination(
+        outside=outside, inside=ThroughShell(shell=shell), declared=declared, agents_doing=agents_doing
     )
-    return Certificate(provider=provider, grade="host", probes=probes, fences=tuple(fences.items()))
-
-
-def private(init: int, name: str) -> Probe:
-    """Probe whether a process has a namespace that is not ours."""
-    own, its = (Path(f"/proc/{who}/ns/{name}").stat().st_ino for who in ("self", init))
-    return Probe(
-        name=f"{name} namespace", declared="private", found="the host's" if own == its else "private"
+    fences = fences_of(
+        outside.fence, outside.limits, disk="tmpfs size", output="tmpfs size, and a cap on what is read"
     )
-
-
-def root_of(root: int) -> str:
-    """Say whose root directory a descriptor is."""
-    its, own = os.fstat(root), Path("/").stat()
-    same = (its.st_dev, its.st_ino) == (own.st_dev, own.st_ino)
-    return "the host's" if same else "the machine's own"
-
-
-def _interfaces(init: int) -> str:
-    lines = Path(f"/proc/{init}/net/dev").read_text().splitlines()[2:]
-    return ", ".join(sorted(line.partition(":")[0].strip() for line in lines)) or "none"
-
-
-def _routes(init: int) -> str:
-    """Routes that lead anywhere but to the loopback interface."""
-    lines = Path(f"/proc/{init}/net/route").read_text().splitlines()[1:]
-    sixth = Path(f"/proc/{init}/net/ipv6_route")
-    if sixth.exists():
-        lines += [line for line in sixth.read_text().splitlines() if line.split()[-1] != "lo"]
-    return f"{len(lines)}" if lines else "none"
-
-
-def status_of(init: int) -> dict[str, str]:
-    """Return the fields of a process's status."""
-    lines = Path(f"/proc/{init}/status").read_text().splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def _capabilities(init: int) -> str:
-    status = status_of(init)
-    held = [name for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb") if int(status[name], 16)]
-    return ", ".join(held) or "none"
-
-
-def _new_privileges(init: int) -> str:
-    return "refused" if status_of(init)["NoNewPrivs"] == "1" else "possible"
-
-
-def rlimit(init: int, name: str, most: int) -> bool:
-    """Whether a limit is set, and no higher than `most`."""
-    lines = Path(f"/proc/{init}/limits").read_text().splitlines()
-    value = next(line[len(name) :].split()[0] for line in lines if line.startswith(name))
-    return value != "unlimited" and int(value) <= most
-
-
-def up(up: bool) -> str:  # noqa: FBT001  reads as a word where it is called
-    """Name the state of a fence."""
-    return "up" if up else "down"
+    certificate = Certificate(
+        provider="sandbox",
+        grade="host",
+        probes=await closure.examine("before"),
+        fences=fences,
+        declared=DECLARED,
+    )
+    return certificate, closure

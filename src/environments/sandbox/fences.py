@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fence", "Hierarchy", "hierarchies", "raise_fence"]
 
-_CONTROLLERS = ("memory", "pids")
+_CONTROLLERS = ("memory", "pids", "cpu")
+_PERIOD_US = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class Fence:
     """The groups of one machine."""
 
     groups: tuple[tuple[Hierarchy, Path], ...]
+    settings: tuple[tuple[Path, str], ...] = ()
+    """What was set: file and value."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -54,6 +57,11 @@ class Fence:
     def enforced(self) -> dict[str, str]:
         """Controller -> what enforces it, for the certificate."""
         return {name: f"cgroup v{h.version}" for h, _ in self.groups for name in h.controllers}
+
+    def standing(self) -> frozenset[str]:
+        """Controllers whose limits are still as they were set."""
+        moved = {path.parent for path, value in self.settings if _now(path) != value}
+        return frozenset(name for h, group in self.groups if group not in moved for name in h.controllers)
 
     def holds(self, pid: int) -> bool:
         """Whether the host's process `pid` is inside every group."""
@@ -95,30 +103,43 @@ def raise_fence(label: str, limits: Limits, *, own: int = 2) -> Fence:
         OSError: the host changed its mind about letting us.
     """
     groups: list[tuple[Hierarchy, Path]] = []
+    settings: list[tuple[Path, str]] = []
     try:
         for hierarchy in hierarchies():
             group = hierarchy.parent / label
             group.mkdir()
             groups.append((hierarchy, group))
             for name, value in _settings(hierarchy, limits, own).items():
-                (group / name).write_text(str(value))
+                (group / name).write_text(value)
+                settings.append((group / name, _now(group / name)))
     except BaseException:
         for _, group in groups:
             group.rmdir()
         raise
-    return Fence(groups=tuple(groups))
+    return Fence(groups=tuple(groups), settings=tuple(settings))
 
 
-def _settings(hierarchy: Hierarchy, limits: Limits, own: int) -> dict[str, int]:
-    """Limit files of one group."""
-    settings: dict[str, int] = {}
+def _now(path: Path) -> str:
+    """Return what the kernel says is set; it rounds."""
+    return path.read_text().strip()
+
+
+def _settings(hierarchy: Hierarchy, limits: Limits, own: int) -> dict[str, str]:
+    """Limit files of one group, in the order in which they are set."""
+    settings: dict[str, str] = {}
     if "memory" in hierarchy.controllers:
         names = ("memory.max",) if hierarchy.version == 2 else ("memory.limit_in_bytes",)
-        settings |= dict.fromkeys(names, limits.memory_bytes)
+        settings |= dict.fromkeys(names, str(limits.memory_bytes))
         swap = "memory.swap.max" if hierarchy.version == 2 else "memory.swappiness"
-        settings[swap] = 0
+        settings[swap] = "0"
     if "pids" in hierarchy.controllers:
-        settings["pids.max"] = limits.processes + own
+        settings["pids.max"] = str(limits.processes + own)
+    if "cpu" in hierarchy.controllers:
+        quota = max(1000, int(limits.cpus * _PERIOD_US))
+        if hierarchy.version == 2:
+            settings["cpu.max"] = f"{quota} {_PERIOD_US}"
+        else:
+            settings |= {"cpu.cfs_period_us": str(_PERIOD_US), "cpu.cfs_quota_us": str(quota)}
     return settings
 
 
@@ -140,15 +161,20 @@ def _unified(root: Path) -> Hierarchy | None:
     for base in (root, root / own) if os.geteuid() == 0 else (root / own,):
         with suppress(OSError):
             parent = base / "redline"
+            offered = (base / "cgroup.controllers").read_text().split()
+            controllers = tuple(name for name in _CONTROLLERS if name in offered)
+            ask = " ".join(f"+{name}" for name in controllers)
+            if not controllers:
+                continue
             if base == root / own and os.geteuid() != 0:
                 # Groups with members cannot hand controllers down: step into a leaf of our own first.
                 leaf = base / "runner"
                 leaf.mkdir(exist_ok=True)
                 (leaf / "cgroup.procs").write_text("0")
-            (base / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in _CONTROLLERS))
+            (base / "cgroup.subtree_control").write_text(ask)
             parent.mkdir(exist_ok=True)
-            (parent / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in _CONTROLLERS))
-            return Hierarchy(version=2, controllers=_CONTROLLERS, parent=parent)
+            (parent / "cgroup.subtree_control").write_text(ask)
+            return Hierarchy(version=2, controllers=controllers, parent=parent)
     return None
 
 

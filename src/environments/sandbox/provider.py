@@ -16,10 +16,11 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from environments.containment.inside import Declared
 from environments.endings import to_the_end
 from environments.errors import Broken
 from environments.processes import Child, readable
-from environments.sandbox.closure import certify
+from environments.sandbox.closure import Outside, certify
 from environments.sandbox.fences import Fence, hierarchies, raise_fence
 from environments.sandbox.identity import FIRST_UID, UIDS
 from environments.sandbox.machine import SandboxControl, SandboxEnvironment
@@ -129,9 +130,9 @@ class _Opening:
         # The supervisor speaks after bubblewrap has written all it knows.
         self._init = json.loads(os.read(info_out, 4096))["child-pid"]
         held.process(self._init, namespaces=True)
-        return self._lease(requests_in)
+        return await self._lease(requests_in)
 
-    def _lease(self, supervisor: int) -> Lease:
+    async def _lease(self, supervisor: int) -> Lease:
         root = os.open(f"/proc/{self._init}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         files = RootedFiles(root)
         self._parts.append(files)
@@ -157,8 +158,13 @@ class _Opening:
         self._parts.append(dialer)
         agent = SandboxEnvironment(shell, home=HOME)
         control = SandboxControl(agent, shell=shell, files=files, proc=proc, dialer=dialer, owner=self._owner)
-        certificate = certify(init=self._init, root=root, fence=self._fence, limits=self._limits)
-        return Lease(agent=agent, control=control, certificate=certificate)
+        certificate, closure = await certify(
+            Outside(init=self._init, root=root, files=files, fence=self._fence, limits=self._limits),
+            shell=shell,
+            declared=Declared(kinds=Declared().kinds | {"overlay"}),
+            agents_doing=self._agents_doing,
+        )
+        return Lease(agent=agent, control=control, certificate=certificate, closure=closure)
 
     def _command(self, info: int) -> list[str]:
         """Return the whole chain. Each program becomes the next: one process, no wrapper left behind."""
@@ -187,11 +193,12 @@ class _Opening:
             *self._ulimits(),
         ]
 
-    def _ulimits(self) -> tuple[str, str, str]:
-        """Open files, processes, and address space in KiB: the last only where no control group counts."""
-        fenced = "memory" in self._fence.enforced()
-        space = "unlimited" if fenced else str(self._limits.memory_bytes >> 10)
-        return str(self._limits.open_files), str(self._limits.processes), space
+    def _ulimits(self) -> tuple[str, str, str, str]:
+        """Open files, processes, KiB of address space, processor seconds: the last two where no group counts."""
+        limits, enforced = self._limits, self._fence.enforced()
+        space = "unlimited" if "memory" in enforced else str(limits.memory_bytes >> 10)
+        seconds = "unlimited" if "cpu" in enforced else str(max(1, int(limits.lifetime_s)))
+        return str(limits.open_files), str(limits.processes), space, seconds
 
     def _agents_doing(self) -> bool:
         """Whether a machine that fails its commands was failed from inside.

@@ -138,6 +138,7 @@ class Shell:
         self._count = 0
         self._started = 0
         self._open = True
+        self._closed = False
 
     @property
     def runner_pids(self) -> frozenset[int]:
@@ -145,15 +146,21 @@ class Shell:
         return frozenset(runner.pid for runner in self._runners if not runner.closed)
 
     async def run(
-        self, argv: Sequence[str], *, stdin: bytes, cwd: PurePosixPath | None, timeout_s: float
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes,
+        cwd: PurePosixPath | None,
+        timeout_s: float,
+        ours: bool = False,
     ) -> ExecResult:
-        """Run one command to its end or its time limit.
+        """Run one command to its end or its time limit; one of ours also with the agent's hands off.
 
         Raises:
             Broken: the machine does not start commands any more.
             Closed: the agent's hands are off.
         """
-        if not self._open:
+        if self._closed or not (self._open or ours):
             raise Closed("the machine was frozen or closed")
         script = _script(argv, cwd)
         async with self._slots:
@@ -166,6 +173,8 @@ class Shell:
                 finally:
                     if not runner.closed and self._open:
                         self._idle.append(runner)
+                    elif not self._closed:
+                        self._abandon(runner)
 
     async def _run(self, runner: _Runner, script: bytes, stdin: bytes, timeout_s: float) -> ExecResult:
         self._count += 1
@@ -316,7 +325,7 @@ class Shell:
 
     def close(self) -> None:
         """Let everything go."""
-        self._open = False
+        self._open, self._closed = False, True
         for runner in self._runners:
             runner.close()
         os.close(self._session)

@@ -93,6 +93,22 @@ class Dialer:
             raise
         return connection
 
+    async def listen(self, address: str) -> socket.socket:
+        """Return a TCP socket that listens on an address of the network; closing it is the caller's.
+
+        Raises:
+            OSError: it is no address there.
+            Broken: the network could not be entered.
+        """
+        opened = await self._socket(b"t")
+        try:
+            opened.bind((address, 0))
+            opened.listen()
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
     async def listening(self) -> list[ListeningSocket]:
         """Return the TCP sockets of the machine that accept connections.
 

@@ -4,8 +4,8 @@
 # 7.stdin as its input if asked for; what it prints goes to 7.out and 7.err, so that nothing a command
 # leaves in the background can ever mix with the output of a later one.
 cd /run/session || exit 1
-ulimit -c 0 -n "$1" -u "$2" -v "$3" || exit 1
-shift 3
+ulimit -c 0 -n "$1" -u "$2" -v "$3" -t "$4" || exit 1
+shift 4
 
 set -m # every runner, and every command, gets a process group of its own
 echo ready

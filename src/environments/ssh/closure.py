@@ -1,16 +1,19 @@
 """The certificate of an SSH host: what is declared about its closure, held against what is found there.
 
 redline did not build the host, so everything is tried or read on it: as the agent what it can reach, as root
-what holds it.
+what holds it. The runner's own view ends at its own addresses, where it listens.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from environments.ssh.canaries import canaries_on
+from environments.attendant.witness import ThroughAttendant
+from environments.containment.examination import Examination
+from environments.containment.inside import Declared
 from environments.ssh.errand import send_on_errand
 from environments.types import Certificate, Probe
 
@@ -21,15 +24,91 @@ if TYPE_CHECKING:
 
 __all__ = ["certify"]
 
-_OUTSIDE = "example.com"
-_WAIT_S = 1.0
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  on the host
+# What a host's own interfaces, disks and devices are is its owner's choice; what counts is where they lead.
+_INSIDE = Declared(
+    user=None,
+    capabilities="none",
+    new_privileges=None,
+    interfaces=None,
+    routes=None,
+    mounts=None,
+    devices=None,
+    nests=None,
+    by_itself=True,
+)
+_FENCES = (("memory", "memory"), ("process", "processes"), ("processor", "cpu"))
+_DECLARED = (
+    ("may reach", "what its own network lets it reach, but not the runner, and no default route leads on"),
+    ("other machines", "those of its own network: redline owns none of them, and knocks at none"),
+    ("sees of the host", "the host, as its agent's user does"),
+    ("shares with the host", "the kernel, with everybody who works on it"),
+    ("who may see it", "the host's root and administrators, and the runner as root over SSH"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostOutside:
+    """What root sees on the host.
+
+    Args:
+        agent: the agent's attendant.
+        control_link: root's login.
+        limits: what was asked for.
+    """
+
+    agent: Attendant
+    control_link: Link
+    limits: Limits
+
+    async def held(self) -> dict[str, Any]:
+        """Have root look."""
+        hello = self.agent.hello
+        places = [hello.home, *_SHARED]
+        return (await send_on_errand(self.control_link, "as_root", pid=hello.pid, places=places)).fields
+
+    async def __call__(self) -> tuple[Probe, ...]:
+        """Look once.
+
+        Raises:
+            Broken: the host cannot be reached, or does not do what root asks.
+        """
+        return self.probes(await self.held())
+
+    def probes(self, held: dict[str, Any]) -> tuple[Probe, ...]:
+        """Hold what root saw against what is declared."""
+        uid = self.agent.hello.uid
+        fences = dict(self.fences(held))
+        return (
+            Probe(name="agent user", declared="not root", found="root" if uid == 0 else "not root"),
+            Probe(name="default route", declared="none", found=", ".join(held["ways_out"]) or "none"),
+            Probe(name="world", declared="its own", found=_world(held)),
+            Probe(name="disk fence", declared="up", found=_up(fences["disk"])),
+            *(
+                Probe(name=f"{name} fence", declared="up", found=_up(fences[resource]))
+                for name, resource in _FENCES
+                if held["limits"]  # none are to be read while a killed attendant is being replaced
+            ),
+        )
+
+    def fences(self, held: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+        """Say how each resource is limited."""
+        limits = self.limits
+        return (
+            ("memory", _fence(held, "memory", limits)),
+            ("processes", _fence(held, "processes", limits)),
+            ("cpu", _fence(held, "cpu", limits)),
+            ("disk", _disk(held, limits)),
+            ("open files", "rlimit"),
+            ("output", "a cap on what is kept"),
+            ("wall time", f"the warden, {limits.lifetime_s:g} s"),
+        )
 
 
 async def certify(
     *, name: str, agent: Attendant, agent_link: Link, control_link: Link | None, limits: Limits
-) -> Certificate:
-    """Examine a host that is leased, before the agent is let in.
+) -> tuple[Certificate, Examination | None]:
+    """Examine a host that is leased, before the agent is let in; return what examines it again, too.
 
     Args:
         name: of the provider.
@@ -40,37 +119,30 @@ async def certify(
     """
     if control_link is None:
         probe = Probe(name="control user", declared="root", found="the agent's own")
-        return Certificate(provider=name, grade="same_user", probes=(probe,), closed=False)
-    hello = agent.hello
-    seen = hello.ssh.split()[:1]
-    async with canaries_on([*seen, agent_link.own_address]) as canaries:
-        outside, inside, sudo = await asyncio.gather(
-            send_on_errand(
-                agent_link, "as_agent", canaries=canaries.described(), name=_OUTSIDE, wait_s=_WAIT_S
-            ),
-            send_on_errand(control_link, "as_root", pid=hello.pid, places=[hello.home, *_SHARED]),
-            agent.ask("exec", takes_s=10, argv=["sudo", "-n", "true"], timeout_s=10, most=4096, cwd="/"),
-        )
-        reached = sorted(canaries.heard | set(outside.fields["reached"]))
-        tried = bool(canaries.sockets)
-    held = inside.fields
-    memory, processes = _fence(held, "memory", limits), _fence(held, "processes", limits)
-    world, disk = _world(held), _disk(held, limits)
-    fences = {"memory": memory, "processes": processes, "disk": disk, "open files": "rlimit"}
-    ways_out = sorted({*outside.fields["ways_out"], *held["ways_out"]})
-    runner = ", ".join(reached) or ("out of reach" if tried else "not to be tried: its address is translated")
-    probes = (
-        Probe(name="agent user", declared="not root", found="root" if hello.uid == 0 else "not root"),
-        Probe(name="sudo", declared="refused", found="granted" if sudo.fields["status"] == 0 else "refused"),
-        Probe(name="default route", declared="none", found=", ".join(ways_out) or "none"),
-        Probe(name="the runner", declared="out of reach", found=runner),
-        Probe(name="names of the outside", declared="refused", found=outside.fields["resolves"]),
-        Probe(name="world", declared="its own", found=world),
-        Probe(name="memory fence", declared="up", found=_up(memory)),
-        Probe(name="process fence", declared="up", found=_up(processes)),
-        Probe(name="disk fence", declared="up", found=_up(disk)),
+        return Certificate(provider=name, grade="same_user", probes=(probe,), closed=False), None
+    outside = HostOutside(agent=agent, control_link=control_link, limits=limits)
+    addresses = [*agent.hello.ssh.split()[:1], agent_link.own_address]
+    closure = Examination(
+        outside=outside,
+        inside=ThroughAttendant(agent),
+        declared=_INSIDE,
+        addresses=lambda: addresses,
+        nowhere="not to be tried: the runner's address is translated",
     )
-    return Certificate(provider=name, grade="root_shell", probes=probes, fences=tuple(fences.items()))
+    held, probes, sudo = await asyncio.gather(
+        outside.held(),
+        closure.examine("before"),
+        agent.ask("exec", takes_s=10, argv=["sudo", "-n", "true"], timeout_s=10, most=4096, cwd="/"),
+    )
+    granted = "granted" if sudo.fields["status"] == 0 else "refused"
+    certificate = Certificate(
+        provider=name,
+        grade="root_shell",
+        probes=(*probes, Probe(name="sudo", declared="refused", found=granted, seen_from="inside")),
+        fences=outside.fences(held),
+        declared=_DECLARED,
+    )
+    return certificate, closure
 
 
 def _up(fence: str) -> str:
@@ -82,13 +154,16 @@ def _fence(held: dict[str, Any], resource: str, limits: Limits) -> str:
     name, most, slack = {
         "memory": ("Max address space", limits.memory_bytes, 0),
         "processes": ("Max processes", limits.processes, 16),
+        "cpu": ("Max cpu time", int(limits.lifetime_s), 1),
     }[resource]
     if held["groups"].get(resource, 1 << 62) <= most + slack:
         return "the host's control group"
     found = held["limits"].get(name)
     if found is None or found > most + slack:
         return "not enforced"
-    return f"rlimit: {most} bytes for each process" if resource == "memory" else "rlimit"
+    if resource == "processes":
+        return "rlimit"
+    return f"rlimit: {most} {'bytes' if resource == 'memory' else 's of processor time'} for each process"
 
 
 def _same_kernel(held: dict[str, Any]) -> bool:

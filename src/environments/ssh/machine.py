@@ -103,7 +103,7 @@ class Stay:
                 f"{self._agent_link.place}: {self._user} becomes {attendant.hello.user} on the host",
                 mend="let the agent log in as a user of its own",
             )
-        certificate = await certify(
+        certificate, closure = await certify(
             name=self._name,
             agent=attendant,
             agent_link=self._agent_link,
@@ -115,6 +115,7 @@ class Stay:
             agent=agent,
             control=AttendedControl(control, agent=agent, user=self._user, grade=certificate.grade),
             certificate=certificate,
+            closure=closure,
         )
 
     async def _attend(self, link: Link, *, keep: bool) -> Attendant:
@@ -124,6 +125,7 @@ class Stay:
             "NPROC": most.processes + _OWN_PROCESSES,
             "NOFILE": most.open_files,
             "FSIZE": most.disk_bytes,
+            "CPU": max(1, int(most.lifetime_s)),
             "CORE": 0,
         }
         attendant = Attendant(

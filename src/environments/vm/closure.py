@@ -1,26 +1,31 @@
 """The certificate of a virtual machine: what is declared about its closure, held against what is found.
 
 Three witnesses: the emulator says what the machine consists of, the host's kernel what holds the emulator,
-and the machine itself what its user finds when it tries the ways out, before the agent comes.
+and the machine itself what its user finds when it knocks at the runner's loopback, which the emulator's
+network would lead to if it led anywhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from environments.ssh.canaries import canaries_on
+from environments.attendant.witness import ThroughAttendant
+from environments.containment.examination import Examination
+from environments.containment.inside import Declared
+from environments.containment.kernel import status_of
 from environments.types import Certificate, Probe
-from environments.vm.variants import guest_file
 
 if TYPE_CHECKING:
     from environments.attendant import Attendant, AttendedControl
     from environments.sandbox.fences import Fence
+    from environments.types import Limits
     from environments.vm.machine import Machine
 
-__all__ = ["certify"]
+__all__ = ["MachineOutside", "certify"]
 
 _PROBING_S = 30.0
 _LOOPBACK = "127.0.0.1"
@@ -29,36 +34,93 @@ _SHARING = {"9p", "virtiofs", "fuse", "nfs", "nfs4", "cifs", "vboxsf"}
 _INTEL, _VIRTIO, _PVPANIC = 0x8086, 0x1AF4, (0x1B36, 0x0011)
 _WORDS = {0x1000: "network", 0x1001: "disk", 0x1003: "serial ports", 0x1005: "random"}
 _OURS = ("disk", "network", "random", "serial ports")
+# A machine's disks, routes and devices are its own; which of them its user may open is what the image says.
+_INSIDE = Declared(
+    user="1000 1000",
+    interfaces="eth0, lo",
+    routes="10.0.2.0/24",
+    new_privileges=None,
+    mounts=None,
+    nests=None,
+    sockets=None,
+    ports=("/dev/vport", "/dev/virtio-ports"),
+)
+_DECLARED = (
+    ("may reach", "its own loopback and the emulator's end of its network card, which passes nothing on"),
+    ("other machines", "none: each emulator has a network of its own"),
+    ("sees of the host", "what the emulated hardware tells: processor model, memory, time"),
+    (
+        "shares with the host",
+        "no kernel; the emulator stands between, in a network namespace and under a filter",
+    ),
+    ("who may see it", "the host's root and the user that runs redline: disk, memory, console"),
+)
 
 
-async def certify(
-    *, name: str, machine: Machine, agent: Attendant, control: AttendedControl, fence: Fence
-) -> Certificate:
-    """Examine a machine that is open and empty.
+@dataclass(frozen=True, kw_only=True)
+class MachineOutside:
+    """What the emulator, the host's kernel and root's attendant say of a machine.
 
     Args:
-        name: of the provider.
         machine: what is examined.
-        agent: the agent's attendant, which has run nothing yet.
         control: root's handle.
         fence: control groups of the emulator.
     """
-    emulator, guest, mounts = await asyncio.gather(
-        _emulators_word(machine), _agents_word(agent), _mounts(control)
-    )
-    enforced = fence.enforced()
+
+    machine: Machine
+    control: AttendedControl
+    fence: Fence
+
+    async def __call__(self) -> tuple[Probe, ...]:
+        """Look once.
+
+        Raises:
+            OSError, Broken: the machine is gone.
+        """
+        emulator, mounts = await asyncio.gather(_emulators_word(self.machine), _mounts(self.control))
+        return (*emulator, *_kernels_word(self.machine, self.fence), mounts)
+
+
+async def certify(
+    outside: MachineOutside, *, name: str, agent: Attendant, limits: Limits
+) -> tuple[Certificate, Examination]:
+    """Examine a machine that is open and empty; return its certificate, and what examines it again.
+
+    Args:
+        outside: what is found without the agent.
+        name: of the provider.
+        agent: the agent's attendant, which has run nothing yet.
+        limits: what was asked for.
+    """
+    hardware, enforced = outside.machine.hardware, outside.fence.enforced()
     fences = {
         "memory": "size of the machine's memory",
         "processes": "rlimit",
+        "cpu": f"{hardware.cpus} processor{'s' * (hardware.cpus != 1)} of the machine's own",
         "disk": "size of the machine's disk",
         "open files": "rlimit",
         "output": "a cap on what is kept",
+        "wall time": f"the warden, {limits.lifetime_s:g} s",
         "emulator's memory": enforced.get("memory", "not enforced"),
         "emulator's threads": enforced.get("pids", "not enforced"),
-        "accelerator": machine.hardware.accel,
+        "emulator's cpu": enforced.get("cpu", "not enforced"),
+        "accelerator": hardware.accel,
     }
-    probes = (*emulator, *_kernels_word(machine, fence), *guest, mounts)
-    return Certificate(provider=name, grade=control.grade, probes=probes, fences=tuple(fences.items()))
+    closure = Examination(
+        outside=outside,
+        inside=ThroughAttendant(agent, limit_s=_PROBING_S),
+        declared=_INSIDE,
+        addresses=lambda: [_LOOPBACK],
+        seen_as=_GATEWAY,
+    )
+    certificate = Certificate(
+        provider=name,
+        grade=outside.control.grade,
+        probes=await closure.examine("before"),
+        fences=tuple(fences.items()),
+        declared=_DECLARED,
+    )
+    return certificate, closure
 
 
 async def _emulators_word(machine: Machine) -> tuple[Probe, ...]:
@@ -110,8 +172,7 @@ async def _devices(machine: Machine) -> list[str]:
 def _kernels_word(machine: Machine, fence: Fence) -> tuple[Probe, ...]:
     """What holds the emulator, from outside."""
     pid = machine.emulator.pid
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    status = status_of(pid)
     uid = int(status["Uid"].split()[1])
     user = "root" if uid == 0 else "the runner's, who is not root" if uid == os.geteuid() else "owns nothing"
     alone = Path(f"/proc/{pid}/ns/net").stat().st_ino != Path("/proc/self/ns/net").stat().st_ino
@@ -131,44 +192,6 @@ def _kernels_word(machine: Machine, fence: Fence) -> tuple[Probe, ...]:
 
 def _filtered(status: dict[str, str]) -> str:
     return "filtered" if status["Seccomp"] == "2" and status["NoNewPrivs"] == "1" else "not filtered"
-
-
-async def _agents_word(agent: Attendant) -> tuple[Probe, ...]:
-    """Try the ways out as the agent's user. What does not answer in time was not reached."""
-    async with canaries_on([_LOOPBACK]) as canaries:
-        ports = {kind: str(port) for kind, _, port in canaries.sockets}
-        argv = ["bash", "-c", guest_file("probe.bash"), "probe", _GATEWAY]
-        argv += [ports.get("TCP", "9"), ports.get("UDP", "9"), canaries.word]
-        answer = await agent.ask(
-            "exec", takes_s=_PROBING_S, argv=argv, cwd="/", timeout_s=_PROBING_S, most=1 << 16
-        )
-        said = answer.payload[: answer.fields["stdout"]].decode(errors="replace").splitlines()
-        heard = sorted(canaries.heard)
-    routes = [line.partition(" ")[2] for line in said if line.startswith("route ")]
-    reached = [line.partition(" ")[2] for line in said if line.startswith("reached ")]
-    held = [line for line in said if line.startswith("Cap") and int(line.split()[1], 16)]
-    whole = "tried" if "end" in said else "not all tried"
-    return (
-        Probe(
-            name="agent's user",
-            declared="1000, in no other group",
-            found="1000, in no other group" if "user 1000 1000" in said else _first(said),
-        ),
-        Probe(name="agent's capabilities", declared="none", found=", ".join(held) or "none"),
-        Probe(name="judge's port", declared="closed to the agent", found=_port(said)),
-        Probe(name="routes out", declared="none", found=", ".join(routes) or "none"),
-        Probe(name="ways out", declared="tried", found=whole),
-        Probe(name="reached outside", declared="nothing", found=", ".join(reached) or "nothing"),
-        Probe(name="runner's loopback heard", declared="nothing", found=", ".join(heard) or "nothing"),
-    )
-
-
-def _first(said: list[str]) -> str:
-    return said[0] if said else "no answer"
-
-
-def _port(said: list[str]) -> str:
-    return "open to the agent" if "control open" in said else "closed to the agent"
 
 
 async def _mounts(control: AttendedControl) -> Probe:

@@ -17,7 +17,7 @@ from environments.errors import Broken, Unavailable
 from environments.sandbox.fences import Fence, raise_fence
 from environments.types import Lease, Limits
 from environments.vm.attendance import AgentAttendant, ControlAttendant
-from environments.vm.closure import certify
+from environments.vm.closure import MachineOutside, certify
 from environments.vm.confinement import confinement
 from environments.vm.judge import MachineControl
 from environments.vm.machine import Machine
@@ -36,6 +36,8 @@ __all__ = ["Stay", "Terms"]
 
 _THREADS = 192
 """Of one emulator: processors, disk workers, its own."""
+_BESIDE = 1.0
+"""Processors' worth of time for what an emulator does beside its machine's processors."""
 # Two machines that go on from one state must not go on with the same random numbers, nor in the past. One
 # program does it, because each takes its time under emulation: RNDRESEEDCRNG, then settimeofday.
 _WAKE = """
@@ -120,7 +122,9 @@ class Stay:
         held = self._held = hold(self.label, lifetime_s=terms.limits.lifetime_s)
         self._scratch = Scratch(label=self.label, image=terms.image.name, owner=confined.owner)
         held.folder(self._scratch.path)
-        most = Limits(memory_bytes=terms.hardware.most_bytes, processes=_THREADS)
+        most = Limits(
+            memory_bytes=terms.hardware.most_bytes, processes=_THREADS, cpus=terms.hardware.cpus + _BESIDE
+        )
         self._fence = raise_fence(self._scratch.path.name, most)
         held.group(*self._fence.paths)
         self._machine = Machine(
@@ -179,10 +183,13 @@ class Stay:
             await self._agent.start()
         agent = AttendedEnvironment(self._agent, name=terms.name, limits=terms.limits)
         judge = MachineControl(self._control, agent=agent, user="agent", grade="root_shell")
-        certificate = await certify(
-            name=terms.name, machine=self.machine, agent=self._agent, control=judge, fence=self._fence
+        certificate, closure = await certify(
+            MachineOutside(machine=self.machine, control=judge, fence=self._fence),
+            name=terms.name,
+            agent=self._agent,
+            limits=terms.limits,
         )
-        return Lease(agent=agent, control=judge, certificate=certificate)
+        return Lease(agent=agent, control=judge, certificate=certificate, closure=closure)
 
     async def rehearse(self) -> None:
         """Let the agent's attendant in and out once, so that what that takes is in the machine's memory."""

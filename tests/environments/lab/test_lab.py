@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from environments import Broken, Limits, Unavailable
+from environments.containment.kernel import status_of
 from environments.lab import Lab
 from environments.lab.ids import ids_for
 from environments.lab.obstacles import missing
 from environments.processes import Child, output_of
-from environments.sandbox.closure import status_of
 from environments.sandbox.fences import hierarchies
 from environments.ssh.link import Link
 from environments.warden import here

@@ -317,6 +317,13 @@ def send_signal(_: bytes, pid: int, started: int, number: int) -> Answer:
     return {"sent": True}, b""
 
 
+def look_around(program: bytes, about: dict[str, Any]) -> Answer:
+    """What a program that came along sees: nothing on the machine had a hand in starting it."""
+    names: dict[str, Any] = {"__name__": "surroundings"}
+    exec(compile(program, "surroundings", "exec"), names)  # noqa: S102  it is redline's own, like all of this
+    return {"seen": names["look_around"](**about)}, b""
+
+
 VERBS: Mapping[str, Callable[..., Answer]] = {
     "read": read,
     "write": write,
@@ -330,4 +337,5 @@ VERBS: Mapping[str, Callable[..., Answer]] = {
     "listeners": listeners,
     "dial": dial,
     "signal": send_signal,
+    "look_around": look_around,
 }

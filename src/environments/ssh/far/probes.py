@@ -1,11 +1,9 @@
-"""Looks at how closed a host is, as the agent and as root."""
+"""Looks at what holds the agent on a host, as root."""
 
 from __future__ import annotations
 
 import os
 import re
-import socket
-import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,40 +40,6 @@ def ways_out() -> list[str]:
         if int(columns[1], 16) < 8 and columns[9] != "lo" and not unusable:
             found.append(f"IPv6 /{int(columns[1], 16)}")
     return sorted(set(found))
-
-
-def reached(canaries: list[list[Any]], wait_s: float) -> list[str]:
-    """Knock at the runner's canaries; those that listen note it themselves."""
-    found = []
-    for kind, address, port, word in canaries:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            with socket.socket(family, socket.SOCK_STREAM if kind == "TCP" else socket.SOCK_DGRAM) as knocker:
-                knocker.settimeout(wait_s)
-                knocker.connect((address, port))
-                knocker.sendall(word.encode())
-                if knocker.recv(64) == word.encode():
-                    found.append(f"{kind} {address}")
-        except OSError:
-            continue
-    return found
-
-
-def resolves(name: str, wait_s: float) -> str:
-    """Whether a name of the outside is answered for: yes, no, or nobody knows."""
-    found: list[str] = []
-
-    def look_up() -> None:
-        try:
-            socket.getaddrinfo(name, None)
-            found.append("answered")
-        except OSError:
-            found.append("refused")
-
-    asking = threading.Thread(target=look_up, daemon=True)
-    asking.start()
-    asking.join(wait_s)
-    return found[0] if found else f"nobody answers within {wait_s:g} s"
 
 
 def limits_of(pid: int) -> Mapping[str, int | None]:
@@ -115,16 +79,6 @@ def virtual() -> str:
     return "a hypervisor" if os.path.exists("/sys/hypervisor/type") else ""
 
 
-def as_agent(canaries: list[list[Any]], name: str, wait_s: float, **_: Any) -> Mapping[str, Any]:
-    """What the agent can get at."""
-    return {
-        "uid": os.getuid(),
-        "reached": reached(canaries, wait_s),
-        "resolves": resolves(name, 5 * wait_s),
-        "ways_out": ways_out(),
-    }
-
-
 def as_root(pid: int, places: list[str], **_: Any) -> Mapping[str, Any]:
     """What holds the agent, whose attendant is process `pid`."""
     worlds = {name: os.stat(f"/proc/1/ns/{name}").st_ino for name in WORLDS}
@@ -146,4 +100,4 @@ def as_root(pid: int, places: list[str], **_: Any) -> Mapping[str, Any]:
     }
 
 
-PROBES: Mapping[str, Callable[..., Any]] = {"as_agent": as_agent, "as_root": as_root}
+PROBES: Mapping[str, Callable[..., Any]] = {"as_root": as_root}

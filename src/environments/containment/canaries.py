@@ -1,20 +1,28 @@
-"""Sockets that redline opens on its own host to find out whether a machine can reach it."""
+"""Sockets that redline opens on its own host to find out whether a machine can reach it.
+
+Only who says the word that a canary was opened with is heard: whoever else calls, calls from elsewhere.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import secrets
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncGenerator, Iterable
 
-__all__ = ["Canaries", "canaries_on"]
+__all__ = ["Canaries", "addresses_of_host", "canaries_on"]
+
+_MOST_ADDRESSES = 16
+_MOST_WORDS = 64
 
 
 @dataclass(eq=False)
@@ -27,22 +35,35 @@ class Canaries:
     callers: list[asyncio.Transport] = field(default_factory=list)
     heard: set[str] = field(default_factory=set)
 
-    def described(self) -> list[tuple[str, str, int, str]]:
-        """Return what a knocker needs to know."""
-        return [(*where, self.word) for where in self.sockets]
+    def doors(self, *, seen_as: str | None = None) -> list[tuple[str, str, int, str]]:
+        """Return what a knocker needs to know.
+
+        Args:
+            seen_as: the address under which the machine would find them, where it is another.
+        """
+        return [(kind, seen_as or address, port, self.word) for kind, address, port in self.sockets]
+
+    async def listen(self, opened: socket.socket, name: str) -> asyncio.Server:
+        """Listen on a socket that is bound already, in whatever network."""
+        address, port = opened.getsockname()[:2]
+        server = await asyncio.get_running_loop().create_server(partial(_Listening, self, name), sock=opened)
+        self.sockets.append(("TCP", address, port))
+        return server
 
 
 class _Listening(asyncio.Protocol):
     def __init__(self, canaries: Canaries, name: str) -> None:
         self._canaries, self._name = canaries, name
+        self._said = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._canaries.heard.add(self._name)
         self._canaries.callers.append(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        if data == self._canaries.word.encode():
+        self._said = (self._said + data)[:_MOST_WORDS]
+        if self._said == self._canaries.word.encode():
+            self._canaries.heard.add(self._name)
             self._transport.write(data)
 
 
@@ -59,6 +80,21 @@ class _Receiving(asyncio.DatagramProtocol):
             self._transport.sendto(data, addr)
 
 
+def addresses_of_host() -> list[str]:
+    """Return addresses that are this host's, its loopback ones included; link-local ones left out."""
+    found: list[str] = []
+    lines = Path("/proc/net/fib_trie").read_text().splitlines()
+    for before, line in pairwise(lines):
+        if line.split() == ["/32", "host", "LOCAL"]:
+            found.append(before.split()[-1])
+    sixth = Path("/proc/net/if_inet6")
+    for line in sixth.read_text().splitlines() if sixth.exists() else ():
+        address = ipaddress.IPv6Address(bytes.fromhex(line.split()[0]))
+        if not address.is_link_local:
+            found.append(str(address))
+    return list(dict.fromkeys(found))[:_MOST_ADDRESSES]
+
+
 @asynccontextmanager
 async def canaries_on(addresses: Iterable[str]) -> AsyncGenerator[Canaries, None]:
     """Listen on those of the addresses that are this host's, by TCP and UDP, on ports the kernel chooses."""
@@ -66,8 +102,12 @@ async def canaries_on(addresses: Iterable[str]) -> AsyncGenerator[Canaries, None
     canaries = Canaries()
     async with AsyncExitStack() as stack:
         for address in {text for text in addresses if _literal(text)}:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
             try:
-                server = await loop.create_server(partial(_Listening, canaries, f"TCP {address}"), address, 0)
+                with socket.socket(family) as opened:
+                    opened.bind((address, 0))
+                    opened.listen()
+                    server = await canaries.listen(opened.dup(), f"TCP {address}")
                 stack.callback(server.close)
                 transport, _ = await loop.create_datagram_endpoint(
                     partial(_Receiving, canaries, f"UDP {address}"), (address, 0)
@@ -75,9 +115,8 @@ async def canaries_on(addresses: Iterable[str]) -> AsyncGenerator[Canaries, None
                 stack.callback(transport.close)
             except OSError:  # not an address of this host
                 continue
-            ports: list[socket.socket] = [server.sockets[0], transport.get_extra_info("socket")]
-            for kind, opened in zip(("TCP", "UDP"), ports, strict=True):
-                canaries.sockets.append((kind, address, opened.getsockname()[1]))
+            port = transport.get_extra_info("socket").getsockname()[1]
+            canaries.sockets.append(("UDP", address, port))
         try:
             yield canaries
         finally:
