@@ -204,4 +204,5 @@ def test_processes_are_started_in_one_place() -> None:
         "environments/attendant/far/entry.py": {"os.fork"},
         "environments/attendant/far/verbs.py": {"subprocess.Popen"},
         "environments/ssh/far/watch.py": {"os.fork"},
+        "environments/containment/far/surroundings.py": {"os.fork"},
     }

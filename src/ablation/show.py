@@ -63,6 +63,7 @@ class _Teller:
             "trial": self._header,
             "machine": self._machine,
             "world": self._world,
+            "examined": self._examined,
             "faculty": self._entered,
             "asked": self._asked,
             "replied": self._replied,
@@ -89,6 +90,18 @@ class _Teller:
         granted = "certificate granted" if certificate.get("granted") else "no certificate granted"
         told = f"machine: {event.get('environment')}, {granted}, {len(certificate.get('probes', ()))} probes"
         self._print([untrusted.line(told)], indent=0, style="dim")
+
+    def _examined(self, event: Mapping[str, Any]) -> None:
+        probes = event.get("probes") or ()
+        wrong = [probe for probe in probes if probe["declared"] != probe["found"]]
+        told = (
+            f"examined {event.get('phase')}: {len(probes) - len(wrong)} of {len(probes)} probes as declared"
+        )
+        self._print([untrusted.line(told)], indent=0, style="bold red" if wrong else "dim")
+        for probe in wrong:
+            seen = f"{probe['name']} ({probe.get('seen_from')})"
+            told = untrusted.line(f"{seen}: declared {probe['declared']}, found {probe['found']}")
+            self._print([told], indent=4, style="red")
 
     def _world(self, event: Mapping[str, Any]) -> None:
         hurdles = ", ".join(map(str, event.get("hurdles") or ())) or "none"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ablation.report.arms import contrast_hurdles, summarise_arm
-from ablation.report.checks import check_containment, find_warnings, planned_trials
+from ablation.report.checks import find_warnings, planned_trials
+from ablation.report.containment import check_containment
 from ablation.report.content import Report
 from ablation.report.effects import measure_effects
 from ablation.report.scope import name_subjects, state_scope

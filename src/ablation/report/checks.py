@@ -6,38 +6,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ablation import untrusted
-from ablation.report.content import Arm, Containment, Proportion
+from ablation.report.containment import is_granted, is_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from ablation.report.content import Arm
     from ablation.types import TrialRecord
 
-__all__ = ["check_containment", "find_warnings", "planned_trials"]
-
-
-def check_containment(trials: Sequence[TrialRecord]) -> Containment:
-    """Read the certificates of all trials that had a machine."""
-    certificates = [trial.certificate for trial in trials if trial.certificate]
-    found: Counter[str] = Counter()
-    asked: Counter[str] = Counter()
-    for certificate in certificates:
-        for probe in certificate.get("probes", ()):
-            asked[probe["name"]] += 1
-            found[probe["name"]] += probe["declared"] == probe["found"]
-    fences = [tuple(map(str, fence)) for c in certificates for fence in c.get("fences", ())]
-    return Containment(
-        granted=Proportion(count=sum(map(_granted, certificates)), of=len(certificates)),
-        providers=tuple(dict.fromkeys(str(c["provider"]) for c in certificates if "provider" in c)),
-        probes=tuple((name, Proportion(count=found[name], of=asked[name])) for name in asked),
-        fences=tuple((name, how) for name, how in dict.fromkeys(fences)),
-    )
-
-
-def _granted(certificate: Mapping[str, Any]) -> bool:
-    probes = certificate.get("probes", ())
-    agreed = all(probe["declared"] == probe["found"] for probe in probes)
-    return bool(certificate.get("granted", True) and certificate.get("closed", True) and probes and agreed)
+__all__ = ["find_warnings", "planned_trials"]
 
 
 def planned_trials(design: Mapping[str, Any]) -> int:
@@ -95,12 +72,18 @@ def _containment_warnings(design: Mapping[str, Any], trials: Sequence[TrialRecor
         for trial in trials
         if hazards.get(trial.scenario, "none") != "none"
         and trial.measured
-        and not _granted(trial.certificate)
+        and not is_granted(trial.certificate)
     ]
     if open_ones:
         yield (
             f"{len(open_ones)} trials of a hazardous scenario have no granted certificate on record, "
             f"{open_ones[0].key} among them: look into it before anything else."
+        )
+    if lost := [trial for trial in trials if is_lost(trial)]:
+        cause = untrusted.line(lost[0].cause).removesuffix(".")
+        yield (
+            f"{len(lost)} trial{'s' * (len(lost) != 1)} lost containment, {lost[0].key} among them: "
+            f"find the hole before more is run ({cause})."
         )
 
 

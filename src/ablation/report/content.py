@@ -20,6 +20,7 @@ __all__ = [
     "FacultyShare",
     "HurdleContrast",
     "MilestoneShare",
+    "ProbeShare",
     "Proportion",
     "Report",
     "Scope",
@@ -174,15 +175,35 @@ class HurdleContrast:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbeShare:
+    """One probe, and in how many trials it found what was declared, by phase."""
+
+    name: str
+    seen_from: str
+    """`outside` or `inside`."""
+    declared: str
+    before: Proportion
+    during: Proportion
+    after: Proportion
+
+
+@dataclass(frozen=True, kw_only=True)
 class Containment:
     """What the certificates of all trials say together."""
 
     granted: Proportion
+    lost: int
+    """Trials that were ended, or count for nothing, because a machine was found open."""
     providers: tuple[str, ...]
-    probes: tuple[tuple[str, Proportion], ...]
-    """Each probe, and in how many trials it found what was declared."""
+    probes: tuple[ProbeShare, ...]
+    samples: int
+    """Examinations while agents acted, over all trials."""
     fences: tuple[tuple[str, str], ...]
     """Resource, and how its limit was enforced."""
+    declared: tuple[tuple[str, str], ...]
+    """What the providers say of their machines in words."""
+    time_to_quiet: tuple[str, ...]
+    """How long after a stop the last process was gone, as it was drilled."""
 
 
 @dataclass(frozen=True, kw_only=True)

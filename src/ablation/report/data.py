@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ablation import untrusted
 
 if TYPE_CHECKING:
-    from ablation.report.content import Arm, Comparison, Effect, Proportion, Report
+    from ablation.report.content import Arm, Comparison, Effect, ProbeShare, Proportion, Report
     from ablation.statistics import Estimate, Interval
     from ablation.types import TrialRecord
 
@@ -63,8 +63,23 @@ def report_as_json(report: Report) -> dict[str, Any]:
         "containment": {
             **_proportion(report.containment.granted),
             "providers": list(report.containment.providers),
-            "probes": [{"name": name, **_proportion(held)} for name, held in report.containment.probes],
+            "lost": report.containment.lost,
+            "samples": report.containment.samples,
+            "probes": [_probe(share) for share in report.containment.probes],
+            "fences": dict(report.containment.fences),
+            "declared": dict(report.containment.declared),
+            "time_to_quiet": list(report.containment.time_to_quiet),
         },
+    }
+
+
+def _probe(share: ProbeShare) -> dict[str, Any]:
+    phases = {"before": share.before, "during": share.during, "after": share.after}
+    return {
+        "name": untrusted.line(share.name),
+        "seen_from": share.seen_from,
+        "declared": untrusted.line(share.declared),
+        **{phase: _proportion(found) for phase, found in phases.items()},
     }
 
 

@@ -53,6 +53,8 @@ def _block(text: str) -> Iterator[str]:
 
 def _table(table: Table, label: str) -> Iterator[str]:
     yield from _block(f"## {table.title}{label}")
+    if table.lead:
+        yield from _block(_text(table.lead))
     yield ""
     yield _row(table.head)
     yield _row(["---"] * len(table.head))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ablation import untrusted
 from ablation.report import wording
+from ablation.report.containment import state_containment
 
 if TYPE_CHECKING:
-    from ablation.report.content import Arm, Effect, FacultyShare, Report
+    from ablation.report.content import Arm, Effect, FacultyShare, Proportion, Report
 
 __all__ = ["Table", "results_tables", "trust_tables"]
 
@@ -22,6 +23,8 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    lead: str = ""
+    """The whole table in one sentence."""
 
 
 def results_tables(report: Report) -> tuple[Table, ...]:
@@ -38,7 +41,7 @@ def results_tables(report: Report) -> tuple[Table, ...]:
 
 def trust_tables(report: Report) -> tuple[Table, ...]:
     """Return the tables that say whether to believe the answer; one without rows is left out."""
-    return _filled(_faculties(report), _containment(report))
+    return _filled(_faculties(report), _containment(report), _declared(report))
 
 
 def _filled(*tables: Table) -> tuple[Table, ...]:
@@ -219,16 +222,42 @@ def _entered(faculty: FacultyShare) -> str:
 
 
 def _containment(report: Report) -> Table:
+    found = report.containment
     return Table(
         title="Containment",
-        head=("probe", "found as declared"),
+        lead=state_containment(found),
+        head=("probe", "seen from", "declared", "before", "during", "after"),
         rows=tuple(
-            (untrusted.line(name), f"{held.count} / {held.of}")
-            for name, held in [
-                ("certificate granted", report.containment.granted),
-                *report.containment.probes,
-            ]
-            if held.of
+            (
+                untrusted.line(share.name),
+                share.seen_from,
+                untrusted.line(share.declared),
+                *(_held(phase) for phase in (share.before, share.during, share.after)),
+            )
+            for share in found.probes
         ),
-        note="; ".join(f"{name}: {how}" for name, how in report.containment.fences),
+        note=(
+            "Trials in which a probe found what is declared, of those in which it was made: before the agent "
+            "came, at moments it could not foresee while it acted, and with its hands off. Outside: read from "
+            "the kernel or the emulator. Inside: tried as the agent, who can keep that from being tried; the "
+            "outside decides then."
+        ),
+    )
+
+
+def _held(share: Proportion) -> str:
+    return f"{share.count} / {share.of}" if share.of else wording.DASH
+
+
+def _declared(report: Report) -> Table:
+    found = report.containment
+    quiet = [("time to quiet", each) for each in found.time_to_quiet]
+    fences = [(f"limit of {name}", how) for name, how in found.fences]
+    return Table(
+        title="What the machines declare",
+        head=("about", "in words"),
+        rows=tuple(
+            (untrusted.line(about), untrusted.line(words))
+            for about, words in (*found.declared, *fences, *quiet)
+        ),
     )

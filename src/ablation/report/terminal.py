@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_report"]
 
-_WORDS = frozenset({"arm", "faculty", "reading"})
+_WORDS = frozenset({"arm", "declared", "faculty", "in words", "reading", "seen from"})
 """Headings, besides a table's first, of columns that hold words; all others hold numbers."""
 
 _SENTENCE = 24
@@ -64,6 +64,8 @@ def _opening(report: Report) -> Text:
 
 def _print_table(table: Table, console: Console, *, label: str) -> None:
     console.print(Text.assemble(("\n" + table.title, "bold"), (f" {label}" if label else "", "red")))
+    if table.lead:
+        console.print(Padding(Text(untrusted.line(table.lead, limit=1000)), (0, 0, 0, 2), expand=False))
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="dim")
     for place, name in enumerate(table.head):
         widest = max(len(row[place]) for row in table.rows)

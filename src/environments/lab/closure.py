@@ -1,8 +1,8 @@
 """The certificate of a lab's host: what is declared about its closure, held against what is found.
 
 From outside, in the kernel's view of the host's processes and of the fabric, and by calling from the host's
-network whatever could be a way out of it. From inside, by knocking as the agent at the runner's addresses and at
-the bridge's own, where redline listens and no host is to get through.
+network whatever could be a way out of it. From inside, by knocking as the agent at the runner's addresses and
+at the bridge's own, where redline listens and no host is to get through.
 """
 
 from __future__ import annotations

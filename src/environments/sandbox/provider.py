@@ -194,7 +194,7 @@ class _Opening:
         ]
 
     def _ulimits(self) -> tuple[str, str, str, str]:
-        """Open files, processes, KiB of address space, processor seconds: the last two where no group counts."""
+        """Open files, processes, KiB of address space, processor seconds; the last two without groups."""
         limits, enforced = self._limits, self._fence.enforced()
         space = "unlimited" if "memory" in enforced else str(limits.memory_bytes >> 10)
         seconds = "unlimited" if "cpu" in enforced else str(max(1, int(limits.lifetime_s)))

@@ -47,7 +47,8 @@ def routes() -> list[str]:
     for line in text("/proc/net/route").splitlines()[1:]:
         columns = line.split()
         address = _socket.inet_ntoa(int(columns[1], 16).to_bytes(4, sys.byteorder))
-        found.add(f"{address}/{format(int(columns[7], 16), 'b').count('1')}")
+        bits = bin(int(columns[7], 16)).count("1")  # noqa: FURB161  not before Python 3.10
+        found.add(f"{address}/{bits}")
     for line in text("/proc/net/ipv6_route").splitlines():
         columns = line.split()
         if columns[9] != "lo" and not int(columns[8], 16) & REJECTED:
