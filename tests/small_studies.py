@@ -95,10 +95,11 @@ class Altered:
     name: str = "sandbox"
     alter: Callable[[Lease], Lease] = field(default=lambda lease: lease, repr=False)
     leaks: bool = False
+    of: Any = field(default_factory=Sandbox, repr=False)
 
     @asynccontextmanager
     async def open(self, *, label: str, seed: int) -> AsyncIterator[Lease]:
-        async with Sandbox().open(label=label, seed=seed) as lease:
+        async with self.of.open(label=label, seed=seed) as lease:
             yield self.alter(lease)
         if self.leaks:
             raise Leaked("small", ["a process"])

@@ -238,9 +238,9 @@ def _containment(report: Report) -> Table:
         ),
         note=(
             "Trials in which a probe found what is declared, of those in which it was made: before the agent "
-            "came, at moments it could not foresee while it acted, and with its hands off. Outside: read from "
-            "the kernel or the emulator. Inside: tried as the agent, who can keep that from being tried; the "
-            "outside decides then."
+            "came, at moments it could not foresee while it acted, and with its hands off. Outside: read "
+            "from the kernel or the emulator. Inside: tried as the agent, who can keep it from being tried; "
+            "then the outside decides."
         ),
     )
 

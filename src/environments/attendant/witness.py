@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from environments.attendant.attendant import Replaced
-from environments.containment.inside import Testimony, program
+from environments.containment.inside import Witnessed, program
 from environments.errors import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ThroughAttendant:
     def _who(self) -> tuple[str, int]:
         return self._attendant.hello.boot_id, self._attendant.hello.pid
 
-    async def look(self, about: Mapping[str, Any]) -> Testimony | None:
+    async def look(self, about: Mapping[str, Any]) -> Witnessed | None:
         """Return what was seen; see `Inside`."""
         try:
             async with asyncio.timeout(self._limit_s):
@@ -53,4 +53,4 @@ class ThroughAttendant:
         seen = answer.fields.get("seen")
         if not isinstance(seen, dict):
             return None
-        return Testimony(fields=seen, vouched=self._who() == self._before)
+        return Witnessed(fields=seen, vouched=self._who() == self._before)

@@ -2,6 +2,6 @@
 
 from environments.containment.examination import Examination
 from environments.containment.examiner import Examiner, require_closed
-from environments.containment.inside import Declared, Testimony
+from environments.containment.inside import Declared, Witnessed
 
-__all__ = ["Declared", "Examination", "Examiner", "Testimony", "require_closed"]
+__all__ = ["Declared", "Examination", "Examiner", "Witnessed", "require_closed"]

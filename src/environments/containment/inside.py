@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Declared",
     "Inside",
-    "Testimony",
+    "Witnessed",
     "arguments",
     "heard",
     "probes_of",
@@ -42,7 +42,7 @@ _IN_MEMORY = frozenset({"cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "pr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Testimony:
+class Witnessed:
     """What came back from inside."""
 
     fields: Mapping[str, Any]
@@ -53,7 +53,7 @@ class Testimony:
 class Inside(Protocol):
     """A way to have the program run as the agent, which is none of the agent's own."""
 
-    async def look(self, about: Mapping[str, Any]) -> Testimony | None:
+    async def look(self, about: Mapping[str, Any]) -> Witnessed | None:
         """Return what was seen; None where nothing usable came back, whatever the reason."""
         ...
 
@@ -160,7 +160,7 @@ def read(said: bytes) -> Mapping[str, Any] | None:
         return None
 
 
-def probes_of(testimony: Testimony, declared: Declared, *, alone: bool) -> list[Probe]:
+def probes_of(testimony: Witnessed, declared: Declared, *, alone: bool) -> list[Probe]:
     """Return a probe for each subject. Of testimony nobody vouches for only what is as declared counts."""
     found = []
     for subject, (name, say) in _NAMES.items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from environments.containment.examination import Examination
 from environments.containment.fencing import fenced, fences_of
-from environments.containment.inside import Testimony, program_with, read
+from environments.containment.inside import Witnessed, program_with, read
 from environments.containment.kernel import (
     NAMESPACES,
     foreign,
@@ -67,6 +67,7 @@ class Outside:
         fence: the machine's control groups.
         limits: what was asked for.
         own: point and kind of mounts that are part of the machine though they show something of the host.
+        own_processes: of the machine itself, which are not the agent's to spend.
         more: returns what else is probed on machines of the kind.
     """
 
@@ -76,6 +77,7 @@ class Outside:
     fence: Fence
     limits: Limits
     own: frozenset[tuple[str, str]] = frozenset({("/usr", "overlay")})
+    own_processes: int = 0
     more: Callable[[], tuple[Probe, ...]] = tuple
 
     async def __call__(self) -> tuple[Probe, ...]:
@@ -99,7 +101,7 @@ class Outside:
                 found=listed(foreign([*mounts(init)], own=self.own)),
             ),
             Probe(name="host's control sockets", declared="none", found=listed(visible_sockets(self.files))),
-            *fenced(init, self.fence, self.limits),
+            *fenced(init, self.fence, self.limits, own_processes=self.own_processes),
             *self.more(),
         )
 
@@ -110,18 +112,16 @@ class ThroughShell:
 
     shell: Shell
 
-    async def look(self, about: Mapping[str, Any]) -> Testimony | None:
+    async def look(self, about: Mapping[str, Any]) -> Witnessed | None:
         """Return what was seen; see `Inside`."""
-        argv = ["python3", "-I", "-S", "-"]
+        argv = ["/usr/bin/python3", "-I", "-S", "-"]
         try:
             async with asyncio.timeout(_LOOK_S + 5):
-                result = await self.shell.run(
-                    argv, stdin=program_with(about), cwd=None, timeout_s=_LOOK_S, ours=True
-                )
+                result = await self.shell.run_ours(argv, stdin=program_with(about), timeout_s=_LOOK_S)
         except (Broken, Closed, TimeoutError):
             return None
         fields = read(result.stdout) if result.ok else None
-        return None if fields is None else Testimony(fields=fields, vouched=bool(about["alone"]))
+        return None if fields is None else Witnessed(fields=fields, vouched=bool(about["alone"]))
 
 
 async def certify(

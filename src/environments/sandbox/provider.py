@@ -43,6 +43,8 @@ __all__ = ["Sandbox"]
 _OPENING_S = 20.0
 _SHARED_MEMORY_BYTES = 16 << 20
 _SESSION_BYTES = 32 << 20
+_OWN_PROCESSES = 6
+"""Process 1 and what redline looks around with: not the agent's to spend."""
 _SESSION = PurePosixPath("/run/session")
 _skeletons: weakref.WeakKeyDictionary[Warden, Path] = weakref.WeakKeyDictionary()
 
@@ -111,7 +113,7 @@ class _Opening:
         held.group(*(hierarchy.parent / self._token for hierarchy in hierarchies()))
         self._stage.mkdir(mode=0o700)
         os.chown(self._stage, *self._owner)
-        self._fence = raise_fence(self._token, self._limits)
+        self._fence = raise_fence(self._token, self._limits, own=_OWN_PROCESSES)
         self._log = os.memfd_create("stage")
         requests_out, requests_in = self._pipe()
         ready_out, ready_in = self._pipe()
@@ -159,7 +161,14 @@ class _Opening:
         agent = SandboxEnvironment(shell, home=HOME)
         control = SandboxControl(agent, shell=shell, files=files, proc=proc, dialer=dialer, owner=self._owner)
         certificate, closure = await certify(
-            Outside(init=self._init, root=root, files=files, fence=self._fence, limits=self._limits),
+            Outside(
+                init=self._init,
+                root=root,
+                files=files,
+                fence=self._fence,
+                limits=self._limits,
+                own_processes=_OWN_PROCESSES,
+            ),
             shell=shell,
             declared=Declared(kinds=Declared().kinds | {"overlay"}),
             agents_doing=self._agents_doing,
@@ -193,12 +202,12 @@ class _Opening:
             *self._ulimits(),
         ]
 
-    def _ulimits(self) -> tuple[str, str, str, str]:
-        """Open files, processes, KiB of address space, processor seconds; the last two without groups."""
+    def _ulimits(self) -> tuple[str, ...]:
+        """Open files, processes, KiB of address space, processor seconds, and our own processes on top."""
         limits, enforced = self._limits, self._fence.enforced()
         space = "unlimited" if "memory" in enforced else str(limits.memory_bytes >> 10)
         seconds = "unlimited" if "cpu" in enforced else str(max(1, int(limits.lifetime_s)))
-        return str(limits.open_files), str(limits.processes), space, seconds
+        return str(limits.open_files), str(limits.processes), space, seconds, str(_OWN_PROCESSES)
 
     def _agents_doing(self) -> bool:
         """Whether a machine that fails its commands was failed from inside.

@@ -146,21 +146,15 @@ class Shell:
         return frozenset(runner.pid for runner in self._runners if not runner.closed)
 
     async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes,
-        cwd: PurePosixPath | None,
-        timeout_s: float,
-        ours: bool = False,
+        self, argv: Sequence[str], *, stdin: bytes, cwd: PurePosixPath | None, timeout_s: float
     ) -> ExecResult:
-        """Run one command to its end or its time limit; one of ours also with the agent's hands off.
+        """Run one command to its end or its time limit.
 
         Raises:
             Broken: the machine does not start commands any more.
             Closed: the agent's hands are off.
         """
-        if self._closed or not (self._open or ours):
+        if not self._open:
             raise Closed("the machine was frozen or closed")
         script = _script(argv, cwd)
         async with self._slots:
@@ -173,8 +167,27 @@ class Shell:
                 finally:
                     if not runner.closed and self._open:
                         self._idle.append(runner)
-                    elif not self._closed:
-                        self._abandon(runner)
+
+    async def run_ours(self, argv: Sequence[str], *, stdin: bytes, timeout_s: float) -> ExecResult:
+        """Run a command of redline's own, beside the agent's and also with its hands off.
+
+        It has a runner to itself, whose processes are not the agent's to use up: asked to start one where no
+        process can be had, process 1 would end, and the machine with it.
+
+        Raises:
+            Broken: the machine does not start commands any more.
+            Closed: the machine was closed.
+        """
+        if self._closed:
+            raise Closed("the machine was closed")
+        runner = await self._new_runner(ours=True)
+        try:
+            return await self._run(runner, _script(argv, None), stdin, timeout_s)
+        except _NeverStarted:
+            raise Broken("a command was not taken up", by_agent=self._agents_doing()) from None
+        finally:
+            if not self._closed:
+                self._abandon(runner)
 
     async def _run(self, runner: _Runner, script: bytes, stdin: bytes, timeout_s: float) -> ExecResult:
         self._count += 1
@@ -236,7 +249,7 @@ class Shell:
                 return runner
         return await self._new_runner()
 
-    async def _new_runner(self) -> _Runner:
+    async def _new_runner(self, *, ours: bool = False) -> _Runner:
         """Have process 1 start a runner, over two named pipes that lose their names at once."""
         self._runners = [known for known in self._runners if not known.closed]
         self._started += 1
@@ -253,7 +266,7 @@ class Shell:
             requests = os.open(pipes[0], os.O_RDWR | flags, dir_fd=self._session)
             runner = _Runner(requests, answers)
             self._runners.append(runner)
-            os.write(self._supervisor, f"serve {name}\n".encode())
+            os.write(self._supervisor, f"serve {name}{' ours' * ours}\n".encode())
             async with asyncio.timeout(_PATIENCE_S):
                 runner.pid = int(await runner.answer("ready"))
         except (OSError, TimeoutError, ValueError) as error:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from environments.protocols import Environment, Provider
-    from environments.types import Lease
+    from environments.types import Lease, Probe
 
 __all__ = ["LIFECYCLE", "a_cut_link_is_told_from_a_failed_command", "checkpoints_hold"]
 
 _PORT = 23118
+_FENCES = {"memory", "processes", "cpu", "disk", "open files", "output", "wall time"}
 
 
 async def _closed(env: Environment) -> None:
@@ -140,7 +141,30 @@ async def the_certificate_says_what_was_found(provider: Provider) -> None:
         assert certificate.granted or certificate.refusal()
         if certificate.granted:
             assert certificate.probes
-            assert dict(certificate.fences).keys() >= {"memory", "processes", "disk"}
+            assert dict(certificate.fences).keys() >= _FENCES
+            assert certificate.declared, "nothing is said in words"
+
+
+async def a_closed_machine_can_be_examined_again(provider: Provider) -> None:
+    """Examined while used and with the hands off, it is found as before; that is no use of the hands."""
+    async with provider.open(label="conformance", seed=0) as lease:
+        if not lease.certificate.granted:
+            return
+        assert lease.closure is not None, "a machine that is declared closed cannot be examined again"
+        _as_declared(await lease.closure.examine("during"), "during")
+        await serve(lease, _PORT)  # launched, which takes hands that were not used
+        running = asyncio.create_task(lease.agent.exec(["sleep", "4719"]))
+        await _seen(lease, "4719")
+        _as_declared(await lease.closure.examine("during"), "during")
+        await lease.control.freeze()
+        await running
+        _as_declared(await lease.closure.examine("after"), "after")
+
+
+def _as_declared(probes: tuple[Probe, ...], phase: str) -> None:
+    assert {probe.phase for probe in probes} == {phase}
+    assert {probe.seen_from for probe in probes} == {"inside", "outside"}
+    assert [probe for probe in probes if not probe.ok] == []
 
 
 async def checkpoints_hold(provider: Provider) -> None:
@@ -195,5 +219,6 @@ LIFECYCLE = (
     an_abandoned_opening_leaves_the_provider_usable,
     machines_do_not_see_one_another,
     the_certificate_says_what_was_found,
+    a_closed_machine_can_be_examined_again,
     checkpoints_hold,
 )
