@@ -12,6 +12,8 @@ import pytest
 from rich.console import Console
 
 from ablation.report import build_report, print_report, render_markdown, report_as_json, trials_as_csv
+from ablation.report.containment import state_containment
+from ablation.report.html import render_html
 
 if TYPE_CHECKING:
     from ablation_report.conftest import Planted, Planter
@@ -165,6 +167,60 @@ def test_what_makes_results_doubtful_stands_at_the_top(
     assert " ".join(_printed(report, width=2000).split()).index(warning) < _printed(report, width=2000).index(
         "What each faculty"
     )
+
+
+def _examined(*, opened: bool = False, inside: bool = True) -> dict[str, object]:
+    probes = [
+        {"name": "routes", "declared": "none", "found": "none", "seen_from": seen_from, "phase": phase}
+        for phase in ("before", "during", "during", "after")
+        for seen_from in (("outside", "inside") if inside or phase == "before" else ("outside",))
+    ]
+    if opened:
+        probes.append({**probes[-1], "found": f"10.0.0.0/8{_HOSTILE}", "phase": "during"})
+    return {
+        "provider": "sandbox",
+        "grade": "host",
+        "closed": True,
+        "granted": not opened,
+        "samples": 3,
+        "probes": probes,
+        "fences": [["cpu", "cgroup v1"]],
+        "declared": [["may reach", "nothing"]],
+        "time_to_quiet": "1.2 s",
+    }
+
+
+def test_what_was_probed_is_counted_by_phase_and_side(planted: Planter) -> None:
+    study = planted(worlds=2)
+    first, second, *others = [r for r in study.records if r.arm == "full"] + [
+        r for r in study.records if r.arm != "full"
+    ]
+    void = {"outcome": "void", "cause": "containment lost: routes: declared none, found 10.0.0.0/8 (during)"}
+    records = [
+        first.model_copy(update={"certificate": _examined(inside=False)}),
+        second.model_copy(update={"certificate": _examined(opened=True), **void}),
+        *(record.model_copy(update={"certificate": {}}) for record in others),
+    ]
+    report = build_report(records, study.design)
+    outside, inside = report.containment.probes
+    assert (outside.seen_from, inside.seen_from) == ("outside", "inside")
+    assert [(s.count, s.of) for s in (outside.before, outside.during, outside.after)] == [(2, 2)] * 3
+    assert [(s.count, s.of) for s in (inside.before, inside.during, inside.after)] == [(2, 2), (0, 1), (1, 1)]
+    sentence = (
+        "1 of 2 machines were found as closed as declared, before the agent came, 6 times while agents acted,"
+        " and after; 1 lost their containment."
+    )
+    assert state_containment(report.containment) == sentence
+    for shown in (_printed(report, width=2000), render_markdown(report), render_html(report)):
+        assert sentence in shown
+        assert "cgroup v1" in shown
+        assert "1.2 s" in shown
+        assert "lost containment" in shown
+        assert "\x1b" not in shown
+    data = report_as_json(report)["containment"]
+    assert data["samples"] == 6
+    assert data["probes"][1]["during"] == {"count": 0, "of": 1}
+    assert data["declared"] == {"may reach": "nothing"}
 
 
 def test_a_removed_faculty_that_fires_is_a_warning(planted: Planter) -> None:

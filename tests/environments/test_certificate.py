@@ -84,6 +84,7 @@ async def test_the_inside_is_still_looked_at_with_the_hands_off(lease: Lease) ->
 
 def test_the_program_runs_on_old_interpreters() -> None:
     ast.parse(program(), feature_version=(3, 8))
+    assert "redline" not in program()
     newer = {"removeprefix", "removesuffix", "bit_count", "zip_strict", "match"}
     assert not newer & {
         node.attr for node in ast.walk(ast.parse(program())) if isinstance(node, ast.Attribute)

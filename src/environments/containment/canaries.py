@@ -46,7 +46,15 @@ class Canaries:
     async def listen(self, opened: socket.socket, name: str) -> asyncio.Server:
         """Listen on a socket that is bound already, in whatever network."""
         address, port = opened.getsockname()[:2]
-        server = await asyncio.get_running_loop().create_server(partial(_Listening, self, name), sock=opened)
+        # Started apart: cancelled in one go with its making, it would be open and nobody's.
+        server = await asyncio.get_running_loop().create_server(
+            partial(_Listening, self, name), sock=opened, start_serving=False
+        )
+        try:
+            await server.start_serving()
+        except BaseException:
+            server.close()
+            raise
         self.sockets.append(("TCP", address, port))
         return server
 

@@ -7,6 +7,7 @@ does, and what the kernel says from outside.
 
 from __future__ import annotations
 
+import ast
 import binascii
 import json
 import secrets
@@ -118,8 +119,16 @@ def _ports(seen: Mapping[str, Any], declared: Declared) -> list[str]:
 
 @cache
 def program() -> str:
-    """Return the text of the program; it defines `look_around` and `written`."""
-    return resources.files("environments.containment").joinpath("far", "surroundings.py").read_text()
+    """Return the text of the program; it defines `look_around` and `written`.
+
+    Without what is written for readers: it would take time to read there, and tell whose program it is.
+    """
+    text = resources.files("environments.containment").joinpath("far", "surroundings.py").read_text()
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.unparse(tree)
 
 
 def program_with(about: Mapping[str, Any]) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from environments.types import Probe
+from environments.warden.registry import directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -199,9 +200,14 @@ def _under(pattern: str) -> list[Path]:
 
 
 def visible_sockets(files: RootedFiles) -> list[str]:
-    """Return the host's control sockets that a machine's tree shows. One the agent made there is none."""
+    """Return the host's control sockets and redline's own folder, as far as a machine's tree shows them.
+
+    What the agent made there under such a name is none.
+    """
     found = []
-    for path, known in control_sockets().items():
+    own = directory()
+    seen = own.stat()
+    for path, known in {**control_sockets(), str(own): (seen.st_dev, seen.st_ino)}.items():
         with suppress(OSError):
             fd = files.open(PurePosixPath(path), os.O_PATH)
             try:
