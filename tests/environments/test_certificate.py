@@ -8,15 +8,17 @@ import json
 import os
 import socket
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from environments import Closure, ContainmentLost, ContainmentRefused, Limits, Phase, Probe
+from environments import Broken, Closure, ContainmentLost, ContainmentRefused, Limits, Phase, Probe
 from environments.containment import Declared, Examination, Examiner, Witnessed, examiner, require_closed
 from environments.containment.inside import program, program_with, read
+from environments.containment.kernel import still_there
 from environments.processes import Child, readable
 from environments.sandbox import Sandbox
 
@@ -279,6 +281,21 @@ async def test_a_machine_outside_its_fences_or_with_wider_ones_is_found(lease: L
     (group.parent / "cgroup.procs").write_text(str(init_of(lease)))
     assert wrong(await closure_of(lease).examine("during")) == ["inside its fences (outside): no"]
     (group / "cgroup.procs").write_text(str(init_of(lease)))
+
+
+async def test_a_machine_that_died_is_no_loss_but_broken() -> None:
+    async with Sandbox(limits=SMALL).open(label="test", seed=0) as lease:
+        init = init_of(lease)
+        os.kill(init, 9)
+        with suppress(OSError):
+            while True:
+                still_there(init)
+                await asyncio.sleep(0.01)
+        with pytest.raises(Broken, match="cannot be examined"):
+            await closure_of(lease).examine("during")
+        examines = Examiner(lease)
+        await examines.settle()
+        assert examines.lost is None
 
 
 # The examiner

@@ -155,9 +155,16 @@ def arguments(
         "wait_s": _WAIT_S,
         "paths": paths,
         "known": known,
-        "marks": [[len(line), binascii.crc32(line)] for line in [Path("/proc/self/cmdline").read_bytes()]],
+        "marks": [_mark()],
         "alone": alone,
     }
+
+
+def _mark() -> list[int]:
+    """Return what tells this very process in a machine's process table, and nothing about it."""
+    line = Path("/proc/self/cmdline").read_bytes()
+    began = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19])
+    return [began, len(line), binascii.crc32(line)]
 
 
 def read(said: bytes) -> Mapping[str, Any] | None:

@@ -38,6 +38,7 @@ __all__ = [
     "root_of",
     "routes",
     "status_of",
+    "still_there",
     "up",
     "visible_sockets",
 ]
@@ -126,6 +127,15 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+def still_there(pid: int) -> None:
+    """See that a process has not died while it was looked at: what is found of a dead one means nothing.
+
+    Raises:
+        OSError: it has.
+    """
+    Path(f"/proc/{pid}/ns/net").stat()
+
+
 def held(status: Mapping[str, str], sets: Collection[str]) -> str:
     """Name the sets of capabilities that are not empty."""
     return listed([name for name in sets if int(status[name], 16)])
@@ -138,9 +148,11 @@ def new_privileges(status: Mapping[str, str]) -> str:
 
 def rlimit(pid: int, name: str, most: int) -> bool:
     """Whether a limit is set, and no higher than `most`."""
-    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
-    value = next(line[len(name) :].split()[0] for line in lines if line.startswith(name))
-    return value != "unlimited" and int(value) <= most
+    for line in Path(f"/proc/{pid}/limits").read_text().splitlines():
+        if line.startswith(name):
+            value = line[len(name) :].split()[0]
+            return value != "unlimited" and int(value) <= most
+    return False
 
 
 def up(up: bool) -> str:  # noqa: FBT001  reads as a word where it is called

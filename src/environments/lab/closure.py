@@ -31,6 +31,7 @@ from environments.containment.kernel import (
     root_of,
     routes,
     status_of,
+    still_there,
     visible_sockets,
 )
 from environments.errors import Broken
@@ -97,7 +98,7 @@ class HostOutside:
         """
         init, host = self.host.init, self.host
         networks = routes(init)
-        return (
+        found = (
             *(private(init, name) for name in NAMESPACES),
             Probe(name="root directory", declared="the machine's own", found=_root(init)),
             Probe(name="network interfaces", declared="eth0, lo", found=listed(interfaces(init))),
@@ -115,6 +116,8 @@ class HostOutside:
             *self._of_agent(),
             *fenced(init, host.fence, host.limits, own_processes=OWN_PROCESSES),
         )
+        still_there(init)
+        return found
 
     def _of_agent(self) -> tuple[Probe, ...]:
         """Probe what the agent's commands descend from; nothing while it was killed and another is due."""

@@ -26,6 +26,7 @@ from environments.containment.kernel import (
     root_of,
     routes,
     status_of,
+    still_there,
     visible_sockets,
 )
 from environments.errors import Broken, Closed
@@ -87,7 +88,7 @@ class Outside:
             OSError: the machine is gone.
         """
         init, status, networks = self.init, status_of(self.init), routes(self.init)
-        return (
+        found = (
             *(private(init, name) for name in NAMESPACES),
             Probe(name="root directory", declared="the machine's own", found=root_of(self.root)),
             Probe(name="network interfaces", declared="lo", found=listed(interfaces(init))),
@@ -104,6 +105,8 @@ class Outside:
             *fenced(init, self.fence, self.limits, own_processes=self.own_processes),
             *self.more(),
         )
+        still_there(init)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -227,16 +227,18 @@ def groups() -> list[str]:
 
 
 def seen_processes(marks: list[list[int]]) -> list[str]:
-    """Processes with the command line of one of the host's: its length and checksum tell them."""
+    """Processes of the host's: when they began, and length and checksum of their command lines, tell them."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open("/proc/" + name + "/cmdline", "rb") as file:
                     line = file.read()
-            except OSError:
+                with open("/proc/" + name + "/stat", "rb") as file:
+                    began = int(file.read().rpartition(b")")[2].split()[19])
+            except (OSError, IndexError):
                 continue
-            if [len(line), binascii.crc32(line)] in marks:
+            if [began, len(line), binascii.crc32(line)] in marks:
                 found.append(name)
     return found
 
@@ -286,7 +288,7 @@ def look_around(
         wait_s: how long an answer may take.
         paths: of control sockets of hosts.
         known: device and inode of those that the host has; None on a host that is examined by itself.
-        marks: length and checksum of command lines of the host's.
+        marks: start, length and checksum of the command line of processes of the host's.
         alone: nobody was let in yet.
     """
     knock(doors, wait_s)
