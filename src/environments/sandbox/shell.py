@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shlex
 import signal
 import stat
@@ -160,8 +161,9 @@ class Shell:
         async with self._slots:
             while True:
                 runner = await self._ready_runner()
+                self._count += 1
                 try:
-                    return await self._run(runner, script, stdin, timeout_s)
+                    return await self._run(runner, str(self._count), script, stdin, timeout_s)
                 except _NeverStarted:  # the runner was dying of an earlier command
                     continue
                 finally:
@@ -182,16 +184,16 @@ class Shell:
             raise Closed("the machine was closed")
         runner = await self._new_runner(ours=True)
         try:
-            return await self._run(runner, _script(argv, None), stdin, timeout_s)
+            return await self._run(runner, secrets.token_hex(8), _script(argv, None), stdin, timeout_s)
         except _NeverStarted:
             raise Broken("a command was not taken up", by_agent=self._agents_doing()) from None
         finally:
             if not self._closed:
                 self._abandon(runner)
 
-    async def _run(self, runner: _Runner, script: bytes, stdin: bytes, timeout_s: float) -> ExecResult:
-        self._count += 1
-        number = str(self._count)
+    async def _run(
+        self, runner: _Runner, number: str, script: bytes, stdin: bytes, timeout_s: float
+    ) -> ExecResult:
         started = time.perf_counter()
         timed_out = False
         answer: asyncio.Future[str] | None = None
