@@ -63,7 +63,7 @@ async def test_processor_time_is_shared_out() -> None:
 
 @pytest.mark.usefixtures("_without_groups")
 async def test_without_groups_each_process_has_its_time() -> None:
-    limits = Limits(memory_bytes=256 << 20, processes=64, disk_bytes=96 << 20, lifetime_s=1.0)
+    limits = Limits(memory_bytes=256 << 20, processes=64, disk_bytes=96 << 20, cpus=0.2, lifetime_s=60.0)
     async with Sandbox(limits=limits).open(label="test", seed=0) as lease:
         stated = dict(lease.certificate.fences)
         assert stated["cpu"] == "rlimit: 1 s of processor time for each process"

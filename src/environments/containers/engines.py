@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from environments.containers.obstacles import explain
+from environments.containment.fencing import processor_seconds
 from environments.errors import Unavailable
 from environments.processes import output_of
 from environments.sandbox.skeleton import HOME, HOSTNAME
@@ -114,8 +115,9 @@ class Engine:
         return [
             *(f"--memory={limits.memory_bytes}", f"--memory-swap={limits.memory_bytes}"),
             f"--pids-limit={limits.processes + OWN_PROCESSES}",
-            *((f"--cpus={limits.cpus:g}",) if _may_share_processors() else ()),
-            *(f"--ulimit=cpu={seconds}:{seconds}" for seconds in (max(1, int(limits.lifetime_s)),)),
+            f"--cpus={limits.cpus:g}"
+            if _may_share_processors()
+            else f"--ulimit=cpu={processor_seconds(limits)}:{processor_seconds(limits)}",
             *(f"--ulimit=nofile={files}:{files}", f"--ulimit=nproc={tasks}:{tasks}"),
             f"--shm-size={SHARED_MEMORY_BYTES}",
         ]

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from environments.sandbox.fences import Fence
     from environments.types import Limits
 
-__all__ = ["fenced", "fences_of"]
+__all__ = ["fenced", "fences_of", "processor_seconds"]
+
+_PART = 12
+"""Of what the machine may use in its life, one process gets this part where nobody counts for the machine."""
+
+
+def processor_seconds(limits: Limits) -> int:
+    """Return the processor time of one process, where no control group shares it out: an hour by default."""
+    return max(1, int(limits.cpus * limits.lifetime_s / _PART))
 
 
 def fenced(init: int, fence: Fence, limits: Limits, *, own_processes: int = 0) -> tuple[Probe, ...]:
@@ -19,7 +27,7 @@ def fenced(init: int, fence: Fence, limits: Limits, *, own_processes: int = 0) -
     standing = fence.standing()
     memory = "memory" in standing or rlimit(init, "Max address space", limits.memory_bytes)
     processes = "pids" in standing or rlimit(init, "Max processes", limits.processes + own_processes)
-    cpu = "cpu" in standing or rlimit(init, "Max cpu time", int(limits.lifetime_s))
+    cpu = "cpu" in standing or rlimit(init, "Max cpu time", processor_seconds(limits))
     return (
         Probe(name="memory fence", declared="up", found=up(memory)),
         Probe(name="process fence", declared="up", found=up(processes)),
@@ -41,7 +49,7 @@ def fences_of(fence: Fence, limits: Limits, *, disk: str, output: str) -> tuple[
     return (
         ("memory", enforced.get("memory", f"rlimit: {limits.memory_bytes} bytes {each}")),
         ("processes", enforced.get("pids", "rlimit")),
-        ("cpu", enforced.get("cpu", f"rlimit: {limits.lifetime_s:g} s of processor time {each}")),
+        ("cpu", enforced.get("cpu", f"rlimit: {processor_seconds(limits)} s of processor time {each}")),
         ("disk", disk),
         ("open files", "rlimit"),
         ("output", output),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from environments.containment.fencing import processor_seconds
 from environments.errors import Broken
 from environments.lab.archive import script
 from environments.lab.dialogue import Dialogue, child_of
@@ -140,7 +141,7 @@ class Host:
         enforced = self.fence.enforced()
         processes = "hard" if "pids" in enforced else str(self._limits.processes + OWN_PROCESSES)
         space = "hard" if "memory" in enforced else str(self._limits.memory_bytes >> 10)
-        seconds = "hard" if "cpu" in enforced else str(max(1, int(self._limits.lifetime_s)))
+        seconds = "hard" if "cpu" in enforced else str(processor_seconds(self._limits))
         return str(self._limits.open_files), processes, space, seconds
 
     def end(self) -> None:

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from environments.containment.fencing import processor_seconds
 from environments.containment.inside import Declared
 from environments.endings import to_the_end
 from environments.errors import Broken
@@ -206,7 +207,7 @@ class _Opening:
         """Open files, processes, KiB of address space, processor seconds, and our own processes on top."""
         limits, enforced = self._limits, self._fence.enforced()
         space = "unlimited" if "memory" in enforced else str(limits.memory_bytes >> 10)
-        seconds = "unlimited" if "cpu" in enforced else str(max(1, int(limits.lifetime_s)))
+        seconds = "unlimited" if "cpu" in enforced else str(processor_seconds(limits))
         return str(limits.open_files), str(limits.processes), space, seconds, str(_OWN_PROCESSES)
 
     def _agents_doing(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from environments.attendant.witness import ThroughAttendant
 from environments.containment.examination import Examination
+from environments.containment.fencing import processor_seconds
 from environments.containment.inside import Declared
 from environments.ssh.errand import send_on_errand
 from environments.types import Certificate, Probe
@@ -154,7 +155,7 @@ def _fence(held: dict[str, Any], resource: str, limits: Limits) -> str:
     name, most, slack = {
         "memory": ("Max address space", limits.memory_bytes, 0),
         "processes": ("Max processes", limits.processes, 16),
-        "cpu": ("Max cpu time", int(limits.lifetime_s), 1),
+        "cpu": ("Max cpu time", processor_seconds(limits), 0),
     }[resource]
     if held["groups"].get(resource, 1 << 62) <= most + slack:
         return "the host's control group"

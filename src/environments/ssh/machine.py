@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from environments.attendant import BOOT_COMMAND, Attendant, AttendedControl, AttendedEnvironment
+from environments.containment.fencing import processor_seconds
 from environments.endings import to_the_end
 from environments.errors import Broken, Leaked, LinkLost, Rebooted, Unavailable
 from environments.ssh.closure import certify
@@ -125,7 +126,7 @@ class Stay:
             "NPROC": most.processes + _OWN_PROCESSES,
             "NOFILE": most.open_files,
             "FSIZE": most.disk_bytes,
-            "CPU": max(1, int(most.lifetime_s)),
+            "CPU": processor_seconds(most),
             "CORE": 0,
         }
         attendant = Attendant(

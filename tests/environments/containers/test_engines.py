@@ -139,7 +139,7 @@ def test_what_docker_is_told() -> None:
         "--network=none --cgroupns=private --ipc=private --read-only --cap-drop=all "
         "--security-opt=no-new-privileges --user=1000:1000 --hostname=machine --workdir=/home/agent "
         "--log-driver=none --stop-timeout=0 --no-healthcheck --memory=268435456 --memory-swap=268435456 "
-        "--pids-limit=72 --ulimit=nofile=512:512 --ulimit=nproc=4096:4096 --shm-size=16777216 "
+        "--pids-limit=72 --cpus=2 --ulimit=nofile=512:512 --ulimit=nproc=4096:4096 --shm-size=16777216 "
         "--tmpfs=/tmp:rw,exec,nosuid,nodev,size=15532032,mode=1777,uid=1000,gid=1000 "
         "--tmpfs=/var/tmp:rw,exec,nosuid,nodev,size=5177344,mode=1777,uid=1000,gid=1000 "
         "--tmpfs=/home/agent:rw,exec,nosuid,nodev,size=62128128,mode=0700,uid=1000,gid=1000 "
