@@ -84,7 +84,7 @@ async def test_looking_changes_nothing(whole: Path) -> None:
 async def test_a_log_that_ended_just_before_a_kill_is_noted_and_settled(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(whole, folder)
-    cut(folder / "ledger.jsonl", 1)
+    cut(folder / "ledger.jsonl", 2)  # the last trial's end, and that nothing was left
     check = verify_study(folder)
     assert check.ok
     assert "is whole but not in the ledger yet" in [note.text for note in check.notes]

@@ -74,8 +74,7 @@ class Warden:
         """Of the warden and its heir."""
         self.held: dict[str, Held] = {}
         self._loop = weakref.ref(asyncio.get_running_loop())
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._process = _started(theirs, self.lease_s)
+        self._channel, self._process = _started(self.lease_s)
         self._answered = time.monotonic()
         self._beating: asyncio.TimerHandle | None = None
         self._studies = 0
@@ -282,10 +281,17 @@ class Warden:
         return self.halted
 
 
-def _started(theirs: socket.socket, lease: float) -> subprocess.Popen[bytes]:
+def _started(lease: float) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Start a warden; return our end of the way to it, and its process."""
     argv = [sys.executable, "-I", "-S", "-c", _LOADER, str(Path(__file__).with_name("program")), f"{lease}"]
-    with theirs:
-        return service([*argv, str(directory()), str(os.getpid())], stdin=theirs.fileno())
+    argv += [str(directory()), str(os.getpid())]
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        with theirs:
+            return ours, service(argv, stdin=theirs.fileno())
+    except BaseException:
+        ours.close()
+        raise
 
 
 def _dismiss(channel: socket.socket, process: subprocess.Popen[bytes]) -> None:
