@@ -26,7 +26,7 @@ from environments.containment import examiner
 from environments.lab import LabMachine
 from environments.lab.obstacles import missing
 from environments.sandbox import Sandbox
-from scaffold import Budget
+from scaffold import Broker, Budget
 from scenarios import Milestone, Scenario, Verdict
 from scenarios.validate import validate
 
@@ -56,7 +56,7 @@ async def attempt(folder: Path, provider: Provider | None = None, **changes: Any
     (trial,) = small_study(**{"seeds": [1], "scenarios": [HAZARDOUS], **changes}).trials()
     with EventLog.create(folder / "log.jsonl", origin=genesis("study", "key", 1)) as log:
         async with trial.subject.connect() as model:
-            return await run_trial(trial, provider=provider or Sandbox(), model=model, log=log)
+            return await run_trial(trial, provider=provider or Sandbox(), broker=Broker(model), log=log)
 
 
 def told(folder: Path, kind: str) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from environments.pipe import PipeWire
 from environments.processes import Child, readable
 from environments.sandbox.closure import Outside
 from environments.sandbox.fences import Fence
+from environments.sandbox.gate import NamespaceGate
 from environments.sandbox.procfs import MachineProc
 from environments.sandbox.rooted import RootedFiles
 from environments.sandbox.sockets import Dialer
@@ -220,7 +221,8 @@ class _Opening:
                 nests=self._nests,
             ),
         )
-        return Lease(agent=agent, control=control, certificate=certificate, closure=closure)
+        gate = NamespaceGate(dialer, proc)
+        return Lease(agent=agent, control=control, certificate=certificate, closure=closure, gate=gate)
 
     async def _open_wire(self) -> Wire:
         if self._child is None or (status := self._child.returncode) is not None:

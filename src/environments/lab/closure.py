@@ -138,7 +138,9 @@ class HostOutside:
     @asynccontextmanager
     async def beside(self, canaries: Canaries) -> AsyncGenerator[None, None]:
         """Listen on the bridge's own address, which no host is to get through to."""
-        server = await canaries.listen(await self.bridge.listen(ADDRESS), f"TCP {ADDRESS}, the bridge")
+        server = await canaries.listen(
+            await self.bridge.listen(address=ADDRESS), f"TCP {ADDRESS}, the bridge"
+        )
         try:
             yield
         finally:

@@ -15,6 +15,7 @@ from environments.lab.closure import AllHosts, HostOutside, certify, named
 from environments.lab.control import LabControl, entering
 from environments.lab.lab import Lab, together
 from environments.pipe import PipeWire
+from environments.sandbox.gate import NamespaceGate
 from environments.sandbox.procfs import MachineProc
 from environments.sandbox.rooted import RootedFiles
 from environments.sandbox.sockets import Dialer
@@ -79,6 +80,7 @@ class LabMachine:
                 control=first.control,
                 certificate=_of_all(leases),
                 closure=AllHosts(hosts={n: each.closure for n, each in leases.items() if each.closure}),
+                gate=first.gate,
                 lab=lab,
                 hosts=leases,
             )
@@ -122,7 +124,8 @@ class LabMachine:
             bridge=lab.bridge,
         )
         certificate, closure = await certify(outside, grade=control.grade)
-        return Lease(agent=agent, control=control, certificate=certificate, closure=closure)
+        gate = NamespaceGate(dialer, proc)
+        return Lease(agent=agent, control=control, certificate=certificate, closure=closure, gate=gate)
 
 
 def _of_all(leases: Mapping[str, Lease]) -> Certificate:

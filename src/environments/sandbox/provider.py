@@ -23,6 +23,7 @@ from environments.errors import Broken
 from environments.processes import Child, readable
 from environments.sandbox.closure import Outside, certify
 from environments.sandbox.fences import Fence, hierarchies, raise_fence
+from environments.sandbox.gate import NamespaceGate
 from environments.sandbox.identity import FIRST_UID, UIDS
 from environments.sandbox.machine import SandboxControl, SandboxEnvironment
 from environments.sandbox.obstacles import explain
@@ -174,7 +175,8 @@ class _Opening:
             declared=Declared(kinds=Declared().kinds | {"overlay"}),
             agents_doing=self._agents_doing,
         )
-        return Lease(agent=agent, control=control, certificate=certificate, closure=closure)
+        gate = NamespaceGate(dialer, proc)
+        return Lease(agent=agent, control=control, certificate=certificate, closure=closure, gate=gate)
 
     def _command(self, info: int) -> list[str]:
         """Return the whole chain. Each program becomes the next: one process, no wrapper left behind."""
