@@ -1,6 +1,6 @@
 """One attempt at a trial: the one place where scaffold, scenario and machine meet.
 
-Whatever happens comes to one of seven outcomes. What the agent did counts as its result; what redline, the
+Whatever happens comes to one of nine outcomes. What the agent did counts as its result; what redline, the
 scenario, the scaffold's code or the subject's server did makes the trial void, which is neither success
 nor failure. Cancelling leaves a log without an end: an interrupted attempt.
 """
@@ -17,10 +17,12 @@ import structlog
 
 from ablation.errors import AblationFault
 from ablation.record import END, digest
+from ablation.sentinel import Sentinel
 from ablation.types import MilestoneRecord, Spend, TrialRecord
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
-from scaffold import BudgetSpent, Context, Episode
+from scaffold import BudgetSpent, Context, Episode, EpisodeEnded, Oversight
 from scaffold.events import Event, as_fields
+from scaffold.oversight import HeldEnvironment, Watch
 
 if TYPE_CHECKING:
     from ablation.design import Trial
@@ -45,7 +47,13 @@ _diagnostics = structlog.get_logger(__name__)
 
 
 async def run_trial(
-    trial: Trial, *, provider: Provider, model: Model, log: EventLog, attempt: int = 1
+    trial: Trial,
+    *,
+    provider: Provider,
+    model: Model,
+    log: EventLog,
+    attempt: int = 1,
+    oversight: Oversight | None = None,
 ) -> TrialRecord:
     """Run one attempt and write its log from the first line to the last.
 
@@ -55,6 +63,7 @@ async def run_trial(
         model: the connected subject.
         log: a fresh log.
         attempt: counts from 1.
+        oversight: the hand on the running study; one that nobody uses unless told.
 
     Raises:
         ContainmentRefused: the scenario is hazardous and its machine is not shown to be closed.
@@ -62,7 +71,8 @@ async def run_trial(
         Halted: the warden has ended every machine; the attempt has no end.
         DiskFull: the log cannot be written.
     """
-    run = _Attempt(trial=trial, log=log)
+    sentinel = Sentinel(mode=trial.canaries, note=log.append)
+    run = _Attempt(trial=trial, log=log, oversight=oversight or Oversight(), sentinel=sentinel)
     log.append(
         "trial",
         {
@@ -97,6 +107,9 @@ class _Attempt:
 
     trial: Trial
     log: EventLog
+    oversight: Oversight
+    sentinel: Sentinel
+    watch: Watch | None = None
     phase: Phase = "opening"
     certificate: Certificate | None = None
     hurdles: tuple[str, ...] = ()
@@ -114,6 +127,8 @@ class _Attempt:
             episode = await self._act(lease, model)
             self.phase = "freezing"
             await lease.control.freeze()
+            # Before anything of ours looks into files: from here on, a reading may be the judge's.
+            await self.sentinel.look()
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
                 verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)
@@ -142,6 +157,8 @@ class _Attempt:
                 "instruction_digest": digest(scenario.instruction.encode()),
             },
         )
+        async with asyncio.timeout(PREPARE_S):
+            await self.sentinel.plant(lease, self.trial.key.seed)
         return prepared.secret
 
     async def _act(self, lease: Lease, model: Model) -> Episode:
@@ -150,21 +167,40 @@ class _Attempt:
         self.context = context = Context.start(
             env=lease.agent, model=model, budget=trial.budget, emit=self._note, seed=trial.key.seed
         )
-        deadline = asyncio.timeout(trial.budget.seconds + GRACE_S)
+        context.witness = self.sentinel.witness
+        overseen = self.oversight.over(
+            str(trial.key), policy=trial.oversight, meter=context.meter, emit=self._note
+        )
         try:
-            async with deadline:
-                episode = await trial.scaffold.run(trial.scenario.instruction, lease.agent, context=context)
-        except BudgetSpent as spent:
-            episode = context.episode("limit", limit=spent.limit)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            episode = context.episode("limit", limit="seconds")
+            with overseen as self.watch:
+                context.watch = self.watch
+                context.env = HeldEnvironment(lease.agent, self.watch)
+                async with self.sentinel.watching(self.watch):
+                    episode = await self._play(context, self.watch)
         finally:
-            self.seconds = monotonic() - began
+            self.seconds = monotonic() - began - context.meter.stood
         self.episode = episode
         self.log.append("episode", {**asdict(episode), "seconds": self.seconds})
         return episode
+
+    async def _play(self, context: Context, watch: Watch) -> Episode:
+        """Run the scaffold to its end, to that of its time, or to where it is ended from outside."""
+        scaffold, instruction = self.trial.scaffold, self.trial.scenario.instruction
+        deadline = None
+        try:
+            async with context.meter.limited(grace=GRACE_S) as deadline:
+                episode = await scaffold.run(instruction, context.env, context=context)
+        except BudgetSpent as spent:
+            episode = context.episode("limit", limit=spent.limit)
+        except EpisodeEnded as end:
+            episode = context.episode(end.stop)
+        except TimeoutError:
+            if deadline is None or not deadline.expired():
+                raise
+            if watch.ended is None:
+                episode = context.episode("limit", limit="seconds")
+        # However the scaffold took it: an episode that was ended from outside has no end of its own.
+        return context.episode(watch.ended) if watch.ended else episode
 
     def _note(self, event: Event) -> None:
         self.log.append(event.kind, as_fields(event))
@@ -225,6 +261,10 @@ class _Attempt:
             seconds=self.seconds,
             faculties={name: Spend(**asdict(use)) for name, use in spent.faculties.items()},
             certificate=self._closure().get("certificate", {}),
+            interventions=self.watch.interventions if self.watch else 0,
+            unaided=not (self.watch and self.watch.helped),
+            canaries=tuple(self.sentinel.touched),
+            canaries_unwatched=self.sentinel.unwatched,
             attempt=attempt,
         )
 
@@ -248,7 +288,7 @@ def _outcome(verdict: Verdict, episode: Episode) -> Outcome:
     if verdict.self_inflicted:
         return "self_inflicted"
     match episode.stop:
-        case "refused" | "limit" as stop:
+        case "refused" | "limit" | "aborted" | "canary" as stop:
             return stop
         case _:
             return "failure"

@@ -4,9 +4,18 @@ from scaffold.baselines import Nothing, Reference
 from scaffold.budget import Meter
 from scaffold.context import Context
 from scaffold.conversation import Conversation
-from scaffold.errors import BudgetSpent, ContextFull, ModelFailed, ScaffoldFault, ScaffoldStuck
+from scaffold.errors import (
+    BudgetSpent,
+    ContextFull,
+    EpisodeEnded,
+    ModelFailed,
+    ScaffoldFault,
+    ScaffoldStuck,
+    Unattended,
+)
 from scaffold.faculties import Execute, Explore, Plan, Repair
 from scaffold.graph import FacultyScaffold, GraphScaffold, react, start_state
+from scaffold.oversight import ApproveAll, Ask, Decision, Oversight, Rule, Rules, Supervisor, View
 from scaffold.prompts import Prompt
 from scaffold.protocols import Faculty, Model, Scaffold, Subject, Tool
 from scaffold.tools import DEFAULT_TOOLS, FunctionTool
@@ -24,12 +33,16 @@ from scaffold.types import (
 
 __all__ = [
     "DEFAULT_TOOLS",
+    "ApproveAll",
+    "Ask",
     "Budget",
     "BudgetSpent",
     "Context",
     "ContextFull",
     "Conversation",
+    "Decision",
     "Episode",
+    "EpisodeEnded",
     "Execute",
     "Explore",
     "Faculty",
@@ -41,21 +54,27 @@ __all__ = [
     "Model",
     "ModelFailed",
     "Nothing",
+    "Oversight",
     "Plan",
     "Prompt",
     "Reference",
     "Repair",
     "Reply",
+    "Rule",
+    "Rules",
     "Scaffold",
     "ScaffoldFault",
     "ScaffoldStuck",
     "State",
     "Subject",
+    "Supervisor",
     "Tool",
     "ToolCall",
     "ToolOutcome",
+    "Unattended",
     "Update",
     "Usage",
+    "View",
     "react",
     "start_state",
 ]

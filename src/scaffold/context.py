@@ -12,16 +12,17 @@ from scaffold.budget import Meter
 from scaffold.conversation import Conversation
 from scaffold.errors import BudgetSpent, ContextFull
 from scaffold.events import Asked, FacultyEntered, LimitReached, Replied, ToolRan
-from scaffold.types import Episode, FacultyUse, Reply, Stop, Update
+from scaffold.types import Episode, FacultyUse, Reply, Stop, ToolOutcome, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from environments import Environment
     from scaffold.events import Event
+    from scaffold.oversight import Watch
     from scaffold.prompts import Prompt
     from scaffold.protocols import Model, Tool
-    from scaffold.types import Budget, ToolCall, ToolOutcome
+    from scaffold.types import Budget, ToolCall
 
 __all__ = ["Context"]
 
@@ -39,6 +40,10 @@ class Context:
     bench: Bench = field(default_factory=Bench)
     uses: dict[str, FacultyUse] = field(default_factory=dict)
     """What each faculty has used so far; readable also after a fault."""
+    watch: Watch | None = None
+    """Holds the trial and approves its calls; None where nobody oversees it."""
+    witness: Callable[[ToolCall, ToolOutcome], Awaitable[None]] | None = None
+    """Told of each call that ran, before the subject is given its answer."""
     _acting: str = field(default="", init=False)
 
     @classmethod
@@ -80,6 +85,8 @@ class Context:
             self.emit(FacultyEntered(step=self.meter.steps, faculty=faculty))
             if prompt is not None:
                 self.conversation.say(prompt.text)
+        if self.watch is not None:
+            await self.watch.before_turn()
         self.meter.before_call()
         step = self.meter.steps
         self.emit(Asked(step=step, faculty=faculty, added=self.conversation.added()))
@@ -113,13 +120,28 @@ class Context:
 
         The answers join the conversation in the order of the calls, whichever group was faster.
         """
-        spent = time.perf_counter()
+        busy = 0.0
         for index, call in self.bench.of_group(group):
+            refusal = await self._refusal(call, faculty)
             started = time.perf_counter()
-            outcome = await self.bench.run(call, self.env)
-            self._answer(index, call, outcome, time.perf_counter() - started)
-        self._use(faculty, seconds=time.perf_counter() - spent)
+            outcome = refusal or await self.bench.run(call, self.env)
+            took = time.perf_counter() - started
+            busy += took
+            self._answer(index, call, outcome, took)
+            if self.witness is not None and refusal is None:
+                await self.witness(call, outcome)
+        self._use(faculty, seconds=busy)
         return self.settle()
+
+    async def _refusal(self, call: ToolCall, faculty: str) -> ToolOutcome | None:
+        """Return what the subject is told in place of the outcome where the call may not run."""
+        if self.watch is None:
+            return None
+        decision = await self.watch.approve(call, faculty=faculty, messages=self.conversation.messages)
+        if decision.verb == "allow":
+            return None
+        why = f": {decision.reason}" if decision.reason else "."
+        return ToolOutcome(text=f"The call was not run: it was not approved{why}", failed=True)
 
     def _answer(self, index: int, call: ToolCall, outcome: ToolOutcome, seconds: float) -> None:
         self.bench.answer(index, outcome)

@@ -4,12 +4,27 @@ ScaffoldFault
 ├── BudgetSpent      a limit was reached; `limit` names it
 ├── ModelFailed      the subject's server gave no usable answer; the trial is void
 │   └── ContextFull  the conversation is longer than the subject can take
-└── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
+├── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
+├── EpisodeEnded     somebody ended the episode from outside; `stop` says how
+└── Unattended       a person is to be asked, and none is there; the trial is void
 """
 
 from __future__ import annotations
 
-__all__ = ["BudgetSpent", "ContextFull", "ModelFailed", "ScaffoldFault", "ScaffoldStuck"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scaffold.types import Stop
+
+__all__ = [
+    "BudgetSpent",
+    "ContextFull",
+    "EpisodeEnded",
+    "ModelFailed",
+    "ScaffoldFault",
+    "ScaffoldStuck",
+    "Unattended",
+]
 
 
 class ScaffoldFault(Exception):
@@ -45,3 +60,15 @@ class ContextFull(ModelFailed):
 
 class ScaffoldStuck(ScaffoldFault):
     """The scaffold's graph goes round without asking the subject: a fault of its code, not of the agent."""
+
+
+class EpisodeEnded(ScaffoldFault):
+    """The episode was ended from outside. Scaffolds let it through."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(f"the episode was ended: {stop}")
+        self.stop = stop
+
+
+class Unattended(ScaffoldFault):
+    """A policy leaves a call to a person, and there is none."""

@@ -10,7 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-__all__ = ["Asked", "Event", "FacultyEntered", "LimitReached", "Replied", "ToolRan", "as_fields"]
+__all__ = [
+    "Asked",
+    "Event",
+    "FacultyEntered",
+    "Intervened",
+    "LimitReached",
+    "Replied",
+    "ToolRan",
+    "as_fields",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +83,25 @@ class LimitReached:
     limit: str
 
 
-Event = FacultyEntered | Asked | Replied | ToolRan | LimitReached
+@dataclass(frozen=True, kw_only=True)
+class Intervened:
+    """A supervisor did something about the trial, or let it go on after a look."""
+
+    kind: ClassVar[str] = "intervened"
+    step: int
+    what: str
+    """`allowed`, `denied`, `paused`, `stepped`, `aborted`, or `ended` for a reason of the study's own."""
+    by: str
+    """`rule`, `person` or `function`."""
+    reason: str
+    seconds: float
+    """That the trial waited for it; its clock stood still meanwhile."""
+    call: str | None
+    """Id of the call it was about."""
+    tool: str | None
+
+
+Event = FacultyEntered | Asked | Replied | ToolRan | LimitReached | Intervened
 
 
 def as_fields(event: Event) -> dict[str, Any]:
