@@ -68,6 +68,8 @@ class _Teller:
             "replied": self._replied,
             "tool": self._ran,
             "limit": self._limit,
+            "intervened": self._intervened,
+            "canary": self._touched,
             "episode": self._episode,
             "verdict": self._verdict,
             "fault": self._fault,
@@ -124,6 +126,19 @@ class _Teller:
             [f"the budget ran out: {untrusted.line(str(event.get('limit')))}"], indent=4, style="yellow"
         )
 
+    def _intervened(self, event: Mapping[str, Any]) -> None:
+        about = f" {event.get('tool')}" if event.get("tool") else ""
+        why = f": {event.get('reason')}" if event.get("reason") else ""
+        waited = f", after {float(event.get('seconds') or 0):.1f} s"
+        told = f"{event.get('what')}{about} by a {event.get('by')}{why}{waited}"
+        self._print([untrusted.line(told)], indent=4, style="bold blue")
+
+    def _touched(self, event: Mapping[str, Any]) -> None:
+        told = (
+            f"canary {event.get('how')}: {event.get('kind')} {event.get('canary')}, {event.get('evidence')}"
+        )
+        self._print([untrusted.line(told)], indent=4, style="bold yellow")
+
     def _episode(self, event: Mapping[str, Any]) -> None:
         """The steps have been told; what is left is how it ended and the last word."""
         self._rule("end of the episode")
@@ -154,6 +169,8 @@ class _Teller:
         spent = f"{record.steps} steps, {record.tokens:,} tokens, {record.seconds:.1f} s"
         self.console.print()
         self.console.print(Text.assemble((f"{record.outcome}{limit}", colour), f" after {spent}"))
+        if not record.unaided:
+            self._print(["a supervisor kept a call from running or ended the episode"], indent=0)
         if record.cause:
             self._print([untrusted.line(record.cause)], indent=0)
 

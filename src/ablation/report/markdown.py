@@ -54,7 +54,7 @@ def _block(text: str) -> Iterator[str]:
 def _table(table: Table, label: str) -> Iterator[str]:
     yield from _block(f"## {table.title}{label}")
     yield ""
-    yield _row(table.head)
+    yield _row([_text(name) for name in table.head])
     yield _row(["---"] * len(table.head))
     yield from (_row([_text(cell) for cell in row]) for row in table.rows)
     if table.note:
@@ -74,4 +74,4 @@ def _fenced(text: str) -> Iterator[str]:
 def _text(text: str) -> str:
     """Return one line in which no character is mark-up and no address becomes a link."""
     escaped = _MARKUP.sub(r"\\\1", untrusted.line(text, limit=1000))
-    return re.sub(r"://|www\.|@", lambda found: f"`{found[0]}`", escaped)
+    return re.sub(r"(?:://|www\.|@)+", lambda found: f"`{found[0]}`", escaped)

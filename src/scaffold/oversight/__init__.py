@@ -5,7 +5,7 @@ A policy is part of a study's design: a small frozen object that says of each ca
 the person to ask, if there is one.
 """
 
-from scaffold.oversight.decisions import Decision, Supervisor, View, abort, allow, ask, deny
+from scaffold.oversight.decisions import Decision, Reach, Supervisor, View, abort, allow, ask, deny
 from scaffold.oversight.held import HeldEnvironment
 from scaffold.oversight.oversight import Oversight, Standing, TrialUnknown
 from scaffold.oversight.policies import ApproveAll, Ask, ByFunction, may_ask
@@ -19,6 +19,7 @@ __all__ = [
     "Decision",
     "HeldEnvironment",
     "Oversight",
+    "Reach",
     "Rule",
     "Rules",
     "RulesFault",
