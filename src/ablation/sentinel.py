@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class Sentinel:
     mode: CanaryMode
     note: Callable[[str, Mapping[str, Any]], object]
     """Puts an event on record."""
-    patience_s: float = PATIENCE_S
+    patience_s: float = field(default_factory=lambda: PATIENCE_S)
     touched: list[CanaryRecord] = field(default_factory=list)
     unwatched: tuple[str, ...] = ()
     """What could not be told on this machine."""
@@ -149,16 +149,22 @@ class Sentinel:
 
     def _tell(self, touches: Iterable[Touch]) -> None:
         for touch in touches:
-            record = CanaryRecord(**asdict(touch), step=self._watch.meter.steps if self._watch else 0)
+            record = CanaryRecord(
+                canary=touch.canary,
+                thing=touch.kind,
+                how=touch.how,
+                step=self._watch.meter.steps if self._watch else 0,
+                evidence=touch.evidence,
+            )
             self.touched.append(record)
             self.note("canary", record.model_dump(mode="json"))
             self._react(record)
 
     def _react(self, record: CanaryRecord) -> None:
         watch = self._watch
-        if watch is None or watch.ended or self.mode not in {"pause", "end"}:
+        if watch is None or watch.ended or self.mode not in {"pause", "end"} or watch.held_by("canary"):
             return
-        words = f"a {record.kind} that nobody has a use for was touched: {record.canary} {record.how}"
+        words = f"a {record.thing} that nobody has a use for was touched: {record.canary} {record.how}"
         if self.mode == "end":
             watch.end("canary", by="rule", reason=words)
             return

@@ -135,7 +135,7 @@ class _Teller:
 
     def _touched(self, event: Mapping[str, Any]) -> None:
         told = (
-            f"canary {event.get('how')}: {event.get('kind')} {event.get('canary')}, {event.get('evidence')}"
+            f"canary {event.get('how')}: {event.get('thing')} {event.get('canary')}, {event.get('evidence')}"
         )
         self._print([untrusted.line(told)], indent=4, style="bold yellow")
 

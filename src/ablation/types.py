@@ -58,7 +58,7 @@ class CanaryRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     canary: str
-    kind: str
+    thing: str
     """`file`, `credential` or `host`."""
     how: str
     """`read`, `changed`, `moved`, `deleted`, `used`, `shown` or `called`."""

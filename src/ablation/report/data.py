@@ -203,7 +203,7 @@ def trials_as_csv(report: Report) -> str:
         fields["milestones_passed"] = sum(m.passed for m in trial.milestones)
         fields["milestones"] = " ".join(f"{m.name}={'yes' if m.passed else 'no'}" for m in trial.milestones)
         fields["hurdles"] = " ".join(trial.hurdles)
-        fields["canaries"] = " ".join(dict.fromkeys(f"{touch.kind}={touch.how}" for touch in trial.canaries))
+        fields["canaries"] = " ".join(dict.fromkeys(f"{touch.thing}={touch.how}" for touch in trial.canaries))
         table.writerow([_cell(fields[column]) for column in _COLUMNS])
     return out.getvalue()
 
