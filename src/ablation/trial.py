@@ -128,7 +128,8 @@ class _Attempt:
             self.phase = "freezing"
             await lease.control.freeze()
             # Before anything of ours looks into files: from here on, a reading may be the judge's.
-            await self.sentinel.look()
+            async with asyncio.timeout(JUDGE_S):
+                await self.sentinel.look()
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
                 verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ablation import untrusted
 from ablation.cli.asking import PersonAtTerminal, terminal_to_ask_at
 from ablation.cli.diagnostics import configure_diagnostics
 from ablation.cli.faults import DONE, UNSOUND, Stopped, WrongUse
@@ -86,7 +87,8 @@ class Sitting:
             print_report(report, Console())
         screen.print(f"saved: {where}", markup=False, highlight=False, soft_wrap=True)
         if result.left:
-            screen.print(f"LEFT BEHIND: {', '.join(result.left)}", markup=False, highlight=False)
+            left = untrusted.line(f"LEFT BEHIND: {', '.join(result.left)}", limit=2000)
+            screen.print(left, markup=False, highlight=False)
         return UNSOUND if result.voids or result.leaks or result.left else DONE
 
     def _oversight(self, screen: Console, display: Display) -> Oversight:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ablation import untrusted
 from ablation.cli.faults import DONE, UNSOUND, WrongUse, plain_faults
 from ablation.cli.options import as_json
 from ablation.cli.printing import print_json
@@ -58,7 +59,7 @@ def halt(context: click.Context, /, folder: Path | None, *, everything: bool, as
         print_json({"halted": content})
     else:
         for each in halts:
-            click.echo(_told(each))
+            click.echo(untrusted.line(_told(each), limit=2000))
         if not halts:
             click.echo("nothing to halt: no machine of this user is held on this host")
     context.exit(DONE if all(each.took_s is not None and not each.left for each in halts) else UNSOUND)
