@@ -1,8 +1,8 @@
 """The way from `redline pause`, `continue`, `step` and `abort` to the process that runs a study.
 
-A unix socket in a directory of its user's own, named after the study's folder. Whoever holds the folder
-holds the name: a socket that is found there when a study begins is one that a killed runner left. Machines
-have file systems of their own, so that none of them can see it.
+A unix socket beside the wardens' cards, in a directory that only its user can enter, named after the
+study's folder. Whoever holds the folder holds the name: a socket that is found there when a study begins
+is one that a killed runner left. Machines have file systems of their own, so that none of them can see it.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import stat
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
 
 from ablation.errors import FolderFault, NameUnknown
+from environments import Unavailable
+from environments.warden.registry import directory
 from scaffold.oversight import TrialUnknown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
+    from pathlib import Path
 
     from scaffold.oversight import Oversight
 
@@ -44,22 +45,14 @@ def address(folder: Path) -> Path:
     Raises:
         FolderFault: the directory is not its user's own.
     """
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    directory = Path(given, "redline") if given else Path(f"/tmp/redline-{os.getuid()}")  # noqa: S108 - checked
-    with suppress(FileExistsError):
-        directory.mkdir(mode=0o700, parents=True)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise FolderFault(
-            f"{directory} is not a directory of this user's own with mode 0700: remove it, or set "
-            "XDG_RUNTIME_DIR to one that is"
-        )
+    try:
+        place = directory()
+    except Unavailable as fault:
+        raise FolderFault(str(fault)) from fault
     name = sha256(os.fsencode(folder.resolve())).hexdigest()[:24]
-    where = directory / f"{name}.sock"
+    where = place / f"{name}.sock"
     if len(os.fsencode(where)) > _LONGEST:
-        raise FolderFault(
-            f"{directory} is too long a name for a socket: set XDG_RUNTIME_DIR to a shorter one"
-        )
+        raise FolderFault(f"{place} is too long a name for a socket: set XDG_RUNTIME_DIR to a shorter one")
     return where
 
 

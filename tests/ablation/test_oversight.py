@@ -303,17 +303,17 @@ async def test_a_socket_that_was_left_is_recognised_and_the_own_one_is_removed(t
 def test_a_directory_that_others_may_enter_is_refused(tmp_path: Path, runtime: Path) -> None:
     (runtime / "redline").mkdir()
     (runtime / "redline").chmod(0o755)
-    with pytest.raises(FolderFault, match="not a directory of this user's own with mode 0700"):
+    with pytest.raises(FolderFault, match="not a directory that only this user can enter"):
         address(tmp_path)
     (runtime / "redline").rmdir()
     (runtime / "redline").symlink_to(tmp_path)
-    with pytest.raises(FolderFault, match="not a directory of this user's own"):
+    with pytest.raises(FolderFault, match="not a directory that only this user can enter"):
         address(tmp_path)
 
 
 @pytest.mark.anyio
-async def test_a_study_runs_where_no_socket_can_be_made(tmp_path: Path, runtime: Path) -> None:
-    (runtime / "redline").write_text("in the way")
+async def test_a_study_runs_where_no_socket_can_be_made(tmp_path: Path) -> None:
+    address(tmp_path / "out").mkdir()
     result = await run_study(small_study(seeds=[0]), tmp_path / "out")
     assert [record.outcome for record in result.records] == ["success"]
 
