@@ -169,13 +169,19 @@ class Inventory(HTMLParser):
         self.found.update({(tag, ""), *((tag, name) for name, _ in attrs)})
 
 
-@settings(quick, max_examples=12)
+@pytest.fixture(scope="module")
+def usual(plain: Any) -> set[tuple[str, str]]:
+    """The tags and attributes of a page whose agents wrote nothing but words."""
+    calm = poisoned(plain, "words")
+    return Inventory(render_html(build_report(calm.records, calm.design))).found
+
+
+@settings(quick, max_examples=5)
 @given(hostile)
-def test_a_report_in_html(plain: Any, text: str) -> None:
-    given_, calm = poisoned(plain, text), poisoned(plain, "words")
+def test_a_report_in_html(plain: Any, usual: set[tuple[str, str]], text: str) -> None:
+    given_ = poisoned(plain, text)
     page = render_html(build_report(given_.records, given_.design))
-    usual = render_html(build_report(calm.records, calm.design))
-    assert Inventory(page).found <= Inventory(usual).found
+    assert Inventory(page).found <= usual
     assert obeyed(page) == set()
     assert not any(tag in {"script", "a", "iframe", "img", "object"} for tag, _ in Inventory(page).found)
 
