@@ -96,6 +96,10 @@ class FileFact:
     links: int
     size: int
     mode: int
+    accessed: float
+    """When it was last read, as the file system keeps it: seconds since the epoch. Its user can set it."""
+    changed: float
+    """When its content, name or owner last changed: seconds since the epoch. Only the kernel sets it."""
     target: str | None = None
     """Where a symbolic link points."""
 

@@ -187,5 +187,7 @@ class RootedFiles:
             links=seen.st_nlink,
             size=seen.st_size,
             mode=stat.S_IMODE(seen.st_mode),
+            accessed=seen.st_atime,
+            changed=seen.st_ctime,
             target=os.readlink(name, dir_fd=directory) if kind == "link" else None,
         )

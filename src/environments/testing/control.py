@@ -96,6 +96,17 @@ async def trees_are_described_not_followed(lease: Lease) -> None:
     await sh(lease.agent, "rm -r t")
 
 
+async def times_of_files_are_told(lease: Lease) -> None:
+    """A file's last reading is told as its user set it, its last change as the kernel keeps it."""
+    path = lease.agent.home / "dated"
+    await sh(lease.agent, "echo x >dated; python3 -c 'import os; os.utime(\"dated\", (10**9, 10**9))'")
+    kernels = await sh(lease.agent, "stat -c %Z dated")
+    (fact,) = await lease.control.walk(path)
+    assert fact.accessed == 1e9
+    assert int(fact.changed) == int(kernels.text), "another time of change than the kernel keeps"
+    await sh(lease.agent, "rm dated")
+
+
 async def processes_are_seen_and_hit(lease: Lease) -> None:
     """A process is seen with its arguments and place, and a signal reaches it and no later namesake."""
     await sh(lease.agent, "mkdir -p den; cd den; sleep 4714 </dev/null >/dev/null 2>&1 &")
@@ -193,6 +204,7 @@ CONTROL = (
     the_handles_have_different_powers,
     what_is_planted_belongs_to_the_agent,
     trees_are_described_not_followed,
+    times_of_files_are_told,
     processes_are_seen_and_hit,
     listeners_are_seen_and_reached,
 )

@@ -130,6 +130,8 @@ def fact(path: str) -> dict[str, Any]:
         "links": seen.st_nlink,
         "size": seen.st_size,
         "mode": stat.S_IMODE(seen.st_mode),
+        "accessed": seen.st_atime,
+        "changed": seen.st_ctime,
         "target": os.readlink(path) if kind == "link" else None,
     }
 
