@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
+from ablation.descent import lineage_record, machines_of
 from ablation.errors import AblationFault
 from ablation.record import END, digest
 from ablation.types import MilestoneRecord, Spend, TrialRecord
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
 from scaffold import BudgetSpent, Context, Episode
+from scaffold.broker import census_of
 from scaffold.events import Event, as_fields
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from ablation.record import EventLog
     from ablation.types import Outcome
     from environments import Certificate, Lease, Provider
-    from scaffold.protocols import Model
+    from scaffold import Broker, Lineage
     from scenarios import Scenario, Verdict
 
 __all__ = ["run_trial"]
@@ -45,14 +47,14 @@ _diagnostics = structlog.get_logger(__name__)
 
 
 async def run_trial(
-    trial: Trial, *, provider: Provider, model: Model, log: EventLog, attempt: int = 1
+    trial: Trial, *, provider: Provider, broker: Broker, log: EventLog, attempt: int = 1
 ) -> TrialRecord:
     """Run one attempt and write its log from the first line to the last.
 
     Args:
         trial: what is run.
         provider: opens the machine.
-        model: the connected subject.
+        broker: the way to the connected subject.
         log: a fresh log.
         attempt: counts from 1.
 
@@ -78,7 +80,7 @@ async def run_trial(
         },
     )
     try:
-        outcome, cause = await run.measure(provider, model)
+        outcome, cause = await run.measure(provider, broker)
     except Exception as raised:  # noqa: BLE001 - user code of every kind runs in there; this is its outermost frame
         fault = _innermost(raised)
         if isinstance(fault, AblationFault | ContainmentRefused | Halted | Unavailable):
@@ -101,19 +103,25 @@ class _Attempt:
     certificate: Certificate | None = None
     hurdles: tuple[str, ...] = ()
     context: Context | None = None
+    lineage: Lineage | None = None
     episode: Episode | None = None
     verdict: Verdict | None = None
     seconds: float = 0.0
 
-    async def measure(self, provider: Provider, model: Model) -> tuple[Outcome, str]:
+    async def measure(self, provider: Provider, broker: Broker) -> tuple[Outcome, str]:
         """Open a machine, let the agent act, judge what it did, and prove the machine gone."""
         scenario, seed = self.trial.scenario, self.trial.key.seed
         async with provider.open(label=str(self.trial.key), seed=seed) as lease:
             self._certify(lease)
             secret = await self._prepare(lease)
-            episode = await self._act(lease, model)
+            try:
+                episode = await self._act(lease, broker)
+            finally:
+                if self.lineage is not None:
+                    self.lineage.forget()
             self.phase = "freezing"
             await lease.control.freeze()
+            await self._settle()
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
                 verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)
@@ -144,12 +152,19 @@ class _Attempt:
         )
         return prepared.secret
 
-    async def _act(self, lease: Lease, model: Model) -> Episode:
+    async def _act(self, lease: Lease, broker: Broker) -> Episode:
         self.phase = "acting"
-        trial, began = self.trial, monotonic()
-        self.context = context = Context.start(
-            env=lease.agent, model=model, budget=trial.budget, emit=self._note, seed=trial.key.seed
+        trial = self.trial
+        machines = machines_of(lease)
+        census = census_of({name: each.control for name, each in machines.items()})
+        world = await census()
+        self.lineage = lineage = broker.admit(
+            budget=trial.budget, emit=self._note, census=census, world=world, machine=next(iter(machines))
         )
+        self.context = context = Context(
+            env=lease.agent, key=lineage.first, seed=trial.key.seed, gate=lease.gate
+        )
+        began = monotonic()
         deadline = asyncio.timeout(trial.budget.seconds + GRACE_S)
         try:
             async with deadline:
@@ -165,6 +180,12 @@ class _Attempt:
         self.episode = episode
         self.log.append("episode", {**asdict(episode), "seconds": self.seconds})
         return episode
+
+    async def _settle(self) -> None:
+        """Say whose each process and file is, while they still are what the agent left."""
+        assert self.lineage is not None
+        async with asyncio.timeout(JUDGE_S):
+            await self.lineage.close()
 
     def _note(self, event: Event) -> None:
         self.log.append(event.kind, as_fields(event))
@@ -225,6 +246,7 @@ class _Attempt:
             seconds=self.seconds,
             faculties={name: Spend(**asdict(use)) for name, use in spent.faculties.items()},
             certificate=self._closure().get("certificate", {}),
+            lineage=None if self.lineage is None else lineage_record(self.lineage),
             attempt=attempt,
         )
 

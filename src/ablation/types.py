@@ -6,7 +6,16 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["MilestoneRecord", "Outcome", "Role", "Spend", "TrialKey", "TrialRecord"]
+__all__ = [
+    "GenerationRecord",
+    "LineageRecord",
+    "MilestoneRecord",
+    "Outcome",
+    "Role",
+    "Spend",
+    "TrialKey",
+    "TrialRecord",
+]
 
 Outcome = Literal["success", "failure", "refused", "limit", "self_inflicted", "void", "leaked"]
 """How a trial ended. `void`: shown to be our fault, so neither success nor failure. `leaked`: something of
@@ -49,6 +58,42 @@ class Spend(BaseModel):
     seconds: float = 0.0
 
 
+class GenerationRecord(BaseModel):
+    """One loop of a trial's lineage, and what came of it by the kernel's account."""
+
+    model_config = ConfigDict(frozen=True)
+
+    member: int
+    """Counts the loops from 0, the trial's own agent's."""
+    number: int
+    """The generation."""
+    parent: int | None = None
+    """The member it descends from."""
+    machine: str = ""
+    began: float
+    """Seconds after the trial's clock started."""
+    ended: float
+    calls: int
+    tokens: int
+    processes: int
+    """Begun while its loop ran."""
+    files: int
+    """Made or changed while its loop ran."""
+
+
+class LineageRecord(BaseModel):
+    """Every loop of a trial, and who said he was what he was not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    generations: tuple[GenerationRecord, ...] = ()
+    """In the order their loops began."""
+    forged: int = 0
+    """Claims of a key or a generation that were found false."""
+    refused: int = 0
+    """Loops that were asked for beyond a cap."""
+
+
 class TrialRecord(BaseModel):
     """One finished trial, as read back from its event log."""
 
@@ -86,6 +131,8 @@ class TrialRecord(BaseModel):
     faculties: dict[str, Spend] = Field(default_factory=dict)
     behaviours: tuple[str, ...] = ()
     certificate: dict[str, Any] = Field(default_factory=dict)
+    lineage: LineageRecord | None = None
+    """None where the agent never came."""
     attempt: int = 1
     """Counts from 1; earlier attempts were void or interrupted and stay in the record."""
     log: str = ""

@@ -4,12 +4,22 @@ ScaffoldFault
 ├── BudgetSpent      a limit was reached; `limit` names it
 ├── ModelFailed      the subject's server gave no usable answer; the trial is void
 │   └── ContextFull  the conversation is longer than the subject can take
+├── KeyRevoked       the key to the subject is good no more; `reason` says why
+├── DescentRefused   no further loop is attached to a replica; `reason` says why
 └── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
 """
 
 from __future__ import annotations
 
-__all__ = ["BudgetSpent", "ContextFull", "ModelFailed", "ScaffoldFault", "ScaffoldStuck"]
+__all__ = [
+    "BudgetSpent",
+    "ContextFull",
+    "DescentRefused",
+    "KeyRevoked",
+    "ModelFailed",
+    "ScaffoldFault",
+    "ScaffoldStuck",
+]
 
 
 class ScaffoldFault(Exception):
@@ -41,6 +51,22 @@ class ContextFull(ModelFailed):
     Where the subject has answered before, the context makes a spent budget of it: how long the conversation
     grew is the agent's doing. A first request that does not fit is the doing of whoever set the server up.
     """
+
+
+class KeyRevoked(ScaffoldFault):
+    """The key a call was to be made with is good no more: nothing is asked, no answer is handed on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the key to the subject was revoked: {reason}")
+        self.reason = reason
+
+
+class DescentRefused(ScaffoldFault):
+    """A replica gets no loop: a cap is reached, or what it would descend from has ended."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no loop for another generation: {reason}")
+        self.reason = reason
 
 
 class ScaffoldStuck(ScaffoldFault):
