@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablation import untrusted
 from ablation.report.content import Arm, Containment, Proportion
+from ablation.report.descent import lineage_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,6 +54,7 @@ def find_warnings(
         *_control_warnings(arms),
         *_manipulation_warnings(arms),
         *_containment_warnings(design, trials),
+        *lineage_warnings(trials),
         *_coverage_warnings(design, arms, trials),
     )
 
