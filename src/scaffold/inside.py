@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from environments import Unavailable
 from scaffold.broker import open_door
 from scaffold.errors import BudgetSpent
+from scaffold.events import FacultyEntered
 from scaffold.types import FacultyUse
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class InsideAgent:
                 f"{self.name} speaks chat completions, and this subject does not answer them as they are",
                 mend="take openai:NAME, simulated:PROFILE or a LangChain chat model, without --tools text",
             )
+        context.emit(FacultyEntered(step=0, faculty=FACULTY, generation=context.key.generation))
         try:
             async with (
                 context.meter.running(),

@@ -62,10 +62,13 @@ class Pacer:
         try:
             await place
         except asyncio.CancelledError as end:
-            if place.done() and not place.cancelled():
-                self._begun.pop()  # nothing was begun with it
+            if (
+                place.done() and not place.cancelled()
+            ):  # it was given in the same moment, and nothing was begun with it
+                if self._begun:
+                    self._begun.pop()
                 self.leave()
-            else:
+            elif place in self._queue:
                 self._queue.remove(place)
             end.add_note("waited for its turn at the pace that was set for the provider")
             raise
