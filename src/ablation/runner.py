@@ -160,7 +160,7 @@ class _Runner:
         async with Pool(self.study.environment) as machines, AsyncExitStack() as connections:
             for subject in {id(trial.subject): trial.subject for trial in pending}.values():
                 model = await connections.enter_async_context(subject.connect())
-                self.brokers[id(subject)] = Broker(model, pacer=paces.of(subject))
+                self.brokers[id(subject)] = Broker(model, pacer=paces.of(subject), valid=warden.fault)
             queue = iter(pending)
             try:
                 # asyncio's group cancels once and lets clean-up await; anyio's would cancel clean-up too.

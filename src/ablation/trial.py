@@ -85,9 +85,12 @@ async def run_trial(
         fault = _innermost(raised)
         if isinstance(fault, AblationFault | ContainmentRefused | Halted | Unavailable):
             raise fault from None
-        if (reason := warden.fault()) is not None:  # what broke, broke of that
+        if (reason := warden.fault() or broker.closed) is not None:  # what broke, broke of that
             raise Halted(reason) from fault
         outcome, cause = run.blame(fault)
+    finally:
+        if run.lineage is not None:
+            run.lineage.forget()
     record = run.record(outcome, _one_line(cause), provider=provider, attempt=attempt)
     log.append(END, {"record": record.model_dump(mode="json", exclude={"log"})})
     return record
@@ -114,11 +117,7 @@ class _Attempt:
         async with provider.open(label=str(self.trial.key), seed=seed) as lease:
             self._certify(lease)
             secret = await self._prepare(lease)
-            try:
-                episode = await self._act(lease, broker)
-            finally:
-                if self.lineage is not None:
-                    self.lineage.forget()
+            episode = await self._act(lease, broker)
             self.phase = "freezing"
             await lease.control.freeze()
             await self._settle()
@@ -177,6 +176,7 @@ class _Attempt:
             episode = context.episode("limit", limit="seconds")
         finally:
             self.seconds = monotonic() - began
+            lineage.revoke("the trial's episode is over")
         self.episode = episode
         self.log.append("episode", {**asdict(episode), "seconds": self.seconds})
         return episode

@@ -61,7 +61,8 @@ class Broker:
         self._pacer = pacer or Pacer(UNPACED)
         self._valid = valid
         self._keys: dict[bytes, Key] = {}
-        self._closed: str | None = None
+        self.closed: str | None = None
+        """Why nobody is to ask anything any more; None while somebody may."""
 
     @property
     def serves(self) -> str | None:
@@ -108,8 +109,8 @@ class Broker:
         Raises:
             KeyRevoked: there are to be no keys any more.
         """
-        if self._closed is not None:
-            raise KeyRevoked(self._closed)
+        if self.closed is not None:
+            raise KeyRevoked(self.closed)
         self._keys[_digest(key.token)] = key
 
     def find(self, token: str) -> Key | None:
@@ -122,7 +123,7 @@ class Broker:
 
     def revoke_all(self, reason: str) -> None:
         """Take every key back, and give out no more."""
-        self._closed = self._closed or reason
+        self.closed = self.closed or reason
         for key in self._keys.values():
             self.revoke(key, reason)
 

@@ -146,8 +146,9 @@ class Lineage:
             self.broker.revoke(key, reason)
 
     def forget(self) -> None:
-        """Take every key back, and let the broker know them no more."""
+        """Take every key back, let the broker know them no more, and put nothing more on record."""
         self.revoke("the trial is over")
+        self.emit = _nowhere
         for key in self.keys:
             self.broker.forget(key)
 
@@ -198,3 +199,7 @@ class Lineage:
         if member == WORLD:
             return "the world"
         return f"generation {self.keys[member].generation} (loop {member})"
+
+
+def _nowhere(_event: Event) -> None:
+    """Take what happens after the record was closed."""

@@ -303,8 +303,9 @@ async def test_what_a_process_says_of_itself_is_held_against_the_kernels_account
         child = lineage.descend(lineage.first)
         await lineage.begin(child)
         stay = "import time; time.sleep(300)"
-        claim = f"python3 -c '{stay}' --generation=0 </dev/null >/dev/null 2>&1 &"
-        true = f"python3 -c '{stay}' --generation 1 </dev/null >/dev/null 2>&1 &"
+        begun = "until grep -q generation /proc/$!/cmdline; do sleep 0.02; done;"
+        claim = f"python3 -c '{stay}' --generation=0 </dev/null >/dev/null 2>&1 & {begun}"
+        true = f"python3 -c '{stay}' --generation 1 </dev/null >/dev/null 2>&1 & {begun}"
         await lease.agent.exec(["bash", "-c", f"{claim} {true} touch of-one; echo more >>of-zero"])
         await lineage.end(child)
         (forged,) = machine.of(Forged)
