@@ -7,6 +7,8 @@ names at the other end. Where the two disagree he is refused, and it goes on rec
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
@@ -19,7 +21,6 @@ from scaffold.broker.dialect import Refusal, list_of_models, pieces_of, read_req
 from scaffold.errors import BudgetSpent, ModelFailed, ScaffoldFault
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from environments import Gate, Process
@@ -32,6 +33,10 @@ LARGEST_REQUEST = 8 << 20
 """Bytes of a body."""
 MOST_AT_ONCE = 4
 """Requests of one key without an answer."""
+MOST_CONNECTIONS = 64
+"""Open at a time, or hardly more, whoever made them: each takes a descriptor of the runner's."""
+_BACKLOG = 16
+_SECOND_LOOK_S = 0.05
 TRIES = 16
 """Ports in a row, where something inside has the first."""
 BY = "inside"
@@ -136,6 +141,9 @@ class Door:
             text = "no key: send it as `Authorization: Bearer KEY`"
             raise Refusal(HTTPStatus.UNAUTHORIZED, "authentication_error", "invalid_api_key", text)
         caller = await self._caller(request)
+        if caller is None and self._lineage.attributed:  # its process may have ended in this moment
+            await asyncio.sleep(_SECOND_LOOK_S)
+            caller = await self._caller(request)
         owner = None if caller is None else self._lineage.owner(self._machine, caller)
         key = self._lineage.broker.find(token)
         claimed, status = self._falsehood(key, owner)
@@ -155,7 +163,8 @@ class Door:
         if key.revoked is not None:
             named = f"the revoked key of generation {key.generation} (loop {key.member})"
             return f"{named}; {key.revoked}", HTTPStatus.UNAUTHORIZED
-        if owner is not None and owner != key.member:
+        unknown = owner is None and self._lineage.attributed
+        if unknown or owner not in {None, key.member}:
             return f"the key of generation {key.generation} (loop {key.member})", HTTPStatus.FORBIDDEN
         return None, HTTPStatus.OK
 
@@ -195,8 +204,32 @@ async def open_door(
         runner = web.AppRunner(door.application(), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
+        server = await _served(runner, listener)
+        stack.callback(server.close)
         yield door
+
+
+async def _served(runner: web.AppRunner, listener: socket.socket) -> asyncio.Server:
+    """Take connections, but hang up on those beyond what the runner can be made to hold."""
+    speaking = runner.server
+    assert speaking is not None
+
+    def protocol() -> asyncio.BaseProtocol:
+        return speaking() if len(speaking.connections) < MOST_CONNECTIONS else _TurnedAway()
+
+    # asyncio accepts a whole backlog before it looks at any: a small one keeps the count true.
+    loop = asyncio.get_running_loop()
+    if listener.family == socket.AF_UNIX:
+        return await loop.create_unix_server(protocol, sock=listener, backlog=_BACKLOG)
+    return await loop.create_server(protocol, sock=listener, backlog=_BACKLOG)
+
+
+class _TurnedAway(asyncio.Protocol):
+    """Hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
 
 
 async def _first_free(gate: Gate, port: int, stack: AsyncExitStack) -> tuple[socket.socket, int]:

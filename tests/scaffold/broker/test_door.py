@@ -18,6 +18,7 @@ from environments import Unavailable
 from environments.sandbox import Sandbox
 from scaffold import Broker, Budget, Context, InsideAgent, ModelFailed
 from scaffold.broker import Lineage, census_of, open_door
+from scaffold.broker.door import MOST_CONNECTIONS
 from scaffold.events import Asked, FacultyEntered, Forged, GenerationEnded, Replied
 from scaffold.models import ChatSubject, OpenAISubject, parse_subject
 from scaffold.models.patience import Patience
@@ -46,6 +47,20 @@ except urllib.error.HTTPError as error:
 print(answer.status, answer.headers["Content-Type"].partition(";")[0])
 print(answer.read().decode())
 """
+HOLD = """\
+import select, socket, sys
+held = [socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60) for _ in range(130)]
+while ready := select.select(held, [], [], 2)[0]:
+    held = [each for each in held if each not in ready]
+print(len(held))
+"""
+GONE = """\
+import socket, sys
+door = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+head = f"GET /v1/models HTTP/1.1\\r\\nHost: x\\r\\nAuthorization: Bearer {sys.argv[2]}\\r\\n\\r\\n"
+door.sendall(head.encode())
+"""
+MADE_UP = "sk-made-up"
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -228,7 +243,7 @@ async def test_keys_that_are_nobodys_or_good_no_more_are_refused_and_recorded() 
         other = machine.lineage.broker.admit(budget=Budget())
         child = machine.lineage.descend(machine.lineage.first)
         machine.lineage.broker.revoke(child, "its loop has ended")
-        tokens = ["sk-made-up", other.first.token, child.token]
+        tokens = [MADE_UP, other.first.token, child.token]
         assert [(await machine.call(HELLO, token=token))[0] for token in tokens] == [401] * 3
         claims = [event.claimed for event in machine.of(Forged)]
         assert [claim.partition(";")[0] for claim in claims] == [
@@ -319,6 +334,39 @@ async def test_what_a_process_says_of_itself_is_held_against_the_kernels_account
         assert (one.processes, one.files) == (2, 2)
         assert (zero.processes, zero.files) == (1, 0)
         assert len(machine.of(Forged)) == 1, "one claim was counted twice"
+
+
+@pytest.mark.slow
+async def test_more_connections_than_the_runner_can_hold_are_cut() -> None:
+    async with inside() as machine:
+        await machine.lease.agent.write(machine.lease.agent.home / "hold.py", HOLD.encode())
+        told = await machine.lease.agent.exec(["python3", "hold.py", str(PORT)])
+        kept = int(told.text)
+        assert MOST_CONNECTIONS <= kept < MOST_CONNECTIONS + 64
+        assert (await machine.call(HELLO))[0] == 200, "nobody is let in any more"
+
+
+async def test_a_caller_that_nobody_knows_is_refused_where_callers_are_known() -> None:
+    async with inside() as machine:
+        await machine.lease.agent.write(machine.lease.agent.home / "gone.py", GONE.encode())
+        token = machine.lineage.first.token
+        await machine.lease.agent.exec(
+            ["python3", "gone.py", str(PORT), token]
+        )  # it does not stay to be seen
+        for _ in range(100):
+            if machine.of(Forged):
+                break
+            await asyncio.sleep(0.02)
+        (forged,) = machine.of(Forged)
+        assert (forged.found, forged.process) == ("unknown", "unknown")
+
+
+async def test_false_claims_without_end_fill_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaffold.broker.lineage.MOST_TOLD", 2)
+    async with inside() as machine:
+        for _ in range(4):
+            await machine.call(HELLO, token=MADE_UP)
+        assert (len(machine.of(Forged)), machine.lineage.forged) == (2, 4)
 
 
 # ---------------------------------------------------------------------- the scaffold
