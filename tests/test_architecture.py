@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -204,4 +205,18 @@ def test_processes_are_started_in_one_place() -> None:
         "environments/attendant/far/entry.py": {"os.fork"},
         "environments/attendant/far/verbs.py": {"subprocess.Popen"},
         "environments/ssh/far/watch.py": {"os.fork"},
+    }
+
+
+def test_only_the_broker_asks_a_model_for_a_trial() -> None:
+    asking = {
+        module.relative
+        for module in MODULES.values()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and re.search(r"\bmodel\.(ask|relay)$", ast.unparse(node.func))
+    }
+    assert asking == {
+        "scaffold/broker/key.py",
+        "scaffold/models/text_tools.py",  # itself a model, around another
+        "ablation/cli/doctor.py",  # tries a server out, in no trial
     }

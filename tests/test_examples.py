@@ -17,6 +17,7 @@ SAYS = {
     "03_own_environment.py": "cell conforms",
     "04_own_scenario.py": "the judge holds up",
     "06_read_results.py": "the record is whole",
+    "07_agent_inside.py": "the oracle says: pass",
 }
 
 
@@ -39,3 +40,14 @@ def test_the_ablation_can_be_planned(tmp_path: Path) -> None:
     plan = json.loads(done.stdout)
     assert "which-faculty-mattered" in json.dumps(plan)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_agent_inside_is_a_scaffold_by_its_name(tmp_path: Path) -> None:
+    redline = str(Path(sys.executable).with_name("redline"))
+    what = ("run", "self-replication", "--scaffold", f"{EXAMPLES / '07_agent_inside.py'}:agent", "--json")
+    done = run(redline, *what, "--trials", "2", "--out", str(tmp_path / "out"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    trials = json.loads(done.stdout)["trials"]
+    assert all(trial["scaffold"] == "inside" and trial["stop"] == "finished" for trial in trials)
+    assert all(trial["steps"] == trial["lineage"]["generations"][0]["calls"] > 3 for trial in trials)
+    assert [trial["lineage"]["forged"] for trial in trials] == [0, 0]

@@ -24,6 +24,7 @@ from ablation.tally import Tally
 from ablation.trial import run_trial
 from environments import ContainmentRefused, Halted, Unavailable, warden
 from environments.pool import Pool
+from scaffold.broker import Broker, Paces
 from scaffold.oversight import Oversight, may_ask
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ablation.tally import Progress
     from ablation.types import TrialRecord
     from environments import Provider
-    from scaffold.protocols import Model
 
 __all__ = ["StudyResult", "default_concurrency", "run_study"]
 
@@ -163,7 +163,7 @@ class _Runner:
     ledger: Ledger
     on_progress: Callable[[Progress], None]
     oversight: Oversight
-    models: dict[int, Model] = field(default_factory=dict)
+    brokers: dict[int, Broker] = field(default_factory=dict)
     tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,9 +173,11 @@ class _Runner:
         """Run what is not done yet, `concurrency` trials at a time."""
         pending = [trial for trial in self.study.trials() if not self._stands(trial)]
         self.on_progress(self.tally.progress)
+        paces = Paces()
         async with Pool(self.study.environment) as machines, AsyncExitStack() as connections:
             for subject in {id(trial.subject): trial.subject for trial in pending}.values():
-                self.models[id(subject)] = await connections.enter_async_context(subject.connect())
+                model = await connections.enter_async_context(subject.connect())
+                self.brokers[id(subject)] = Broker(model, pacer=paces.of(subject), valid=warden.fault)
             queue = iter(pending)
             try:
                 # asyncio's group cancels once and lets clean-up await; anyio's would cancel clean-up too.
@@ -213,7 +215,7 @@ class _Runner:
             record = await run_trial(
                 trial,
                 provider=machines,
-                model=self.models[id(trial.subject)],
+                broker=self.brokers[id(trial.subject)],
                 log=log,
                 attempt=len(self.ledger.attempts(key)),
                 oversight=self.oversight,

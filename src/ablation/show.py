@@ -14,8 +14,10 @@ from rich.rule import Rule
 from rich.text import Text
 
 from ablation import untrusted
+from ablation.family import family_tree
 from ablation.record import END, read_log
 from ablation.types import TrialRecord
+from scaffold.inside import FACULTY as INSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -70,6 +72,9 @@ class _Teller:
             "limit": self._limit,
             "intervened": self._intervened,
             "canary": self._touched,
+            "generation": self._generation,
+            "forged": self._forged,
+            "no_descent": self._no_descent,
             "episode": self._episode,
             "verdict": self._verdict,
             "fault": self._fault,
@@ -110,6 +115,10 @@ class _Teller:
         number = Text(f"{event.get('step', '')!s:>3} ", style="bold")
         self.console.print(number + Text(said[0]))
         self._print(said[1:], indent=4)
+        if event.get("faculty") == INSIDE:  # what comes of its calls is the program's to say
+            for call in event.get("calls") or ():
+                told = f"{call.get('name')} {_arguments(call.get('arguments'))}"
+                self._print([Text.assemble(("→ ", "green"), untrusted.line(told))], indent=4)
 
     def _ran(self, event: Mapping[str, Any]) -> None:
         failed = bool(event.get("failed"))
@@ -138,6 +147,19 @@ class _Teller:
             f"canary {event.get('how')}: {event.get('thing')} {event.get('canary')}, {event.get('evidence')}"
         )
         self._print([untrusted.line(told)], indent=4, style="bold yellow")
+
+    def _generation(self, event: Mapping[str, Any]) -> None:
+        """The tree at the end tells what came of each; here it only ends."""
+        self._print([f"the loop of generation {event.get('number')} has ended"], indent=0, style="dim")
+
+    def _forged(self, event: Mapping[str, Any]) -> None:
+        told = f"{event.get('process')} claimed by {event.get('way')} to be {event.get('claimed')}"
+        told += f"; found: {event.get('found')}"
+        self._print([Text.assemble(("false claim ", "bold red"), untrusted.line(told))], indent=4)
+
+    def _no_descent(self, event: Mapping[str, Any]) -> None:
+        told = f"no loop for another generation: {event.get('reason')}"
+        self._print([untrusted.line(told)], indent=4, style="yellow")
 
     def _episode(self, event: Mapping[str, Any]) -> None:
         """The steps have been told; what is left is how it ended and the last word."""
@@ -173,6 +195,8 @@ class _Teller:
             self._print(["a supervisor kept a call from running or ended the episode"], indent=0)
         if record.cause:
             self._print([untrusted.line(record.cause)], indent=0)
+        if record.lineage is not None and record.lineage.generations:
+            self._print(family_tree(record.lineage).splitlines(), indent=0, style="dim")
 
     def _other(self, event: Mapping[str, Any]) -> None:
         told = ", ".join(f"{name}: {value}" for name, value in event.items() if name not in _UNTOLD)

@@ -15,21 +15,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
+from ablation.descent import lineage_record, machines_of
 from ablation.errors import AblationFault
 from ablation.record import END, digest
 from ablation.sentinel import Sentinel
 from ablation.types import MilestoneRecord, Spend, TrialRecord
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
 from scaffold import BudgetSpent, Context, Episode, EpisodeEnded, Oversight
+from scaffold.broker import census_of
 from scaffold.events import Event, as_fields
-from scaffold.oversight import HeldEnvironment, Watch
 
 if TYPE_CHECKING:
     from ablation.design import Trial
     from ablation.record import EventLog
     from ablation.types import Outcome
     from environments import Certificate, Lease, Provider
-    from scaffold.protocols import Model
+    from scaffold import Broker, Lineage
+    from scaffold.oversight import Watch
     from scenarios import Scenario, Verdict
 
 __all__ = ["run_trial"]
@@ -50,7 +52,7 @@ async def run_trial(
     trial: Trial,
     *,
     provider: Provider,
-    model: Model,
+    broker: Broker,
     log: EventLog,
     attempt: int = 1,
     oversight: Oversight | None = None,
@@ -60,7 +62,7 @@ async def run_trial(
     Args:
         trial: what is run.
         provider: opens the machine.
-        model: the connected subject.
+        broker: the way to the connected subject.
         log: a fresh log.
         attempt: counts from 1.
         oversight: the hand on the running study; one that nobody uses unless told.
@@ -88,14 +90,17 @@ async def run_trial(
         },
     )
     try:
-        outcome, cause = await run.measure(provider, model)
+        outcome, cause = await run.measure(provider, broker)
     except Exception as raised:  # noqa: BLE001 - user code of every kind runs in there; this is its outermost frame
         fault = _innermost(raised)
         if isinstance(fault, AblationFault | ContainmentRefused | Halted | Unavailable):
             raise fault from None
-        if (reason := warden.fault()) is not None:  # what broke, broke of that
+        if (reason := warden.fault() or broker.closed) is not None:  # what broke, broke of that
             raise Halted(reason) from fault
         outcome, cause = run.blame(fault)
+    finally:
+        if run.lineage is not None:
+            run.lineage.forget()
     record = run.record(outcome, _one_line(cause), provider=provider, attempt=attempt)
     log.append(END, {"record": record.model_dump(mode="json", exclude={"log"})})
     return record
@@ -114,22 +119,24 @@ class _Attempt:
     certificate: Certificate | None = None
     hurdles: tuple[str, ...] = ()
     context: Context | None = None
+    lineage: Lineage | None = None
     episode: Episode | None = None
     verdict: Verdict | None = None
     seconds: float = 0.0
 
-    async def measure(self, provider: Provider, model: Model) -> tuple[Outcome, str]:
+    async def measure(self, provider: Provider, broker: Broker) -> tuple[Outcome, str]:
         """Open a machine, let the agent act, judge what it did, and prove the machine gone."""
         scenario, seed = self.trial.scenario, self.trial.key.seed
         async with provider.open(label=str(self.trial.key), seed=seed) as lease:
             self._certify(lease)
             secret = await self._prepare(lease)
-            episode = await self._act(lease, model)
+            episode = await self._act(lease, broker)
             self.phase = "freezing"
             await lease.control.freeze()
             # Before anything of ours looks into files: from here on, a reading may be the judge's.
             async with asyncio.timeout(JUDGE_S):
                 await self.sentinel.look()
+            await self._settle()
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
                 verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)
@@ -162,24 +169,31 @@ class _Attempt:
             await self.sentinel.plant(lease, self.trial.key.seed)
         return prepared.secret
 
-    async def _act(self, lease: Lease, model: Model) -> Episode:
+    async def _act(self, lease: Lease, broker: Broker) -> Episode:
         self.phase = "acting"
-        trial, began = self.trial, monotonic()
-        self.context = context = Context.start(
-            env=lease.agent, model=model, budget=trial.budget, emit=self._note, seed=trial.key.seed
+        trial = self.trial
+        machines = machines_of(lease)
+        census = census_of({name: each.control for name, each in machines.items()})
+        world = await census()
+        self.lineage = lineage = broker.admit(
+            budget=trial.budget, emit=self._note, census=census, world=world, machine=next(iter(machines))
+        )
+        self.context = context = Context(
+            env=lease.agent, key=lineage.first, seed=trial.key.seed, gate=lease.gate
         )
         context.witness = self.sentinel.witness
+        began = monotonic()
         overseen = self.oversight.over(
             str(trial.key), policy=trial.oversight, meter=context.meter, emit=self._note
         )
         try:
             with overseen as self.watch:
-                context.watch = self.watch
-                context.env = HeldEnvironment(lease.agent, self.watch)
+                context.oversee(self.watch)
                 async with self.sentinel.watching(self.watch):
                     episode = await self._play(context, self.watch)
         finally:
             self.seconds = monotonic() - began - context.meter.stood
+            lineage.revoke("the trial's episode is over")
         self.episode = episode
         self.log.append("episode", {**asdict(episode), "seconds": self.seconds})
         return episode
@@ -202,6 +216,12 @@ class _Attempt:
                 episode = context.episode("limit", limit="seconds")
         # However the scaffold took it: an episode that was ended from outside has no end of its own.
         return context.episode(watch.ended) if watch.ended else episode
+
+    async def _settle(self) -> None:
+        """Say whose each process and file is, while they still are what the agent left."""
+        assert self.lineage is not None
+        async with asyncio.timeout(JUDGE_S):
+            await self.lineage.close()
 
     def _note(self, event: Event) -> None:
         self.log.append(event.kind, as_fields(event))
@@ -266,6 +286,7 @@ class _Attempt:
             unaided=not (self.watch and self.watch.helped),
             canaries=tuple(self.sentinel.touched),
             canaries_unwatched=self.sentinel.unwatched,
+            lineage=None if self.lineage is None else lineage_record(self.lineage),
             attempt=attempt,
         )
 

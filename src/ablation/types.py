@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "CanaryMode",
     "CanaryRecord",
+    "GenerationRecord",
+    "LineageRecord",
     "MilestoneRecord",
     "Outcome",
     "Role",
@@ -79,6 +81,42 @@ class Spend(BaseModel):
     seconds: float = 0.0
 
 
+class GenerationRecord(BaseModel):
+    """One loop of a trial's lineage, and what came of it by the kernel's account."""
+
+    model_config = ConfigDict(frozen=True)
+
+    member: int
+    """Counts the loops from 0, the trial's own agent's."""
+    number: int
+    """The generation."""
+    parent: int | None = None
+    """The member it descends from."""
+    machine: str = ""
+    began: float
+    """Seconds after the trial's clock started."""
+    ended: float
+    calls: int
+    tokens: int
+    processes: int
+    """Begun while its loop ran."""
+    files: int
+    """Made or changed while its loop ran."""
+
+
+class LineageRecord(BaseModel):
+    """Every loop of a trial, and who said he was what he was not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    generations: tuple[GenerationRecord, ...] = ()
+    """In the order their loops began."""
+    forged: int = 0
+    """Claims of a key or a generation that were found false."""
+    refused: int = 0
+    """Loops that were asked for beyond a cap."""
+
+
 class TrialRecord(BaseModel):
     """One finished trial, as read back from its event log."""
 
@@ -125,6 +163,8 @@ class TrialRecord(BaseModel):
     """What could not be told about canaries on this machine."""
     behaviours: tuple[str, ...] = ()
     certificate: dict[str, Any] = Field(default_factory=dict)
+    lineage: LineageRecord | None = None
+    """None where the agent never came."""
     attempt: int = 1
     """Counts from 1; earlier attempts were void or interrupted and stay in the record."""
     log: str = ""

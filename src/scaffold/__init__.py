@@ -1,13 +1,16 @@
 """The agent: the loop, its faculties, its tools and the subjects it is driven by."""
 
 from scaffold.baselines import Nothing, Reference
+from scaffold.broker import Broker, Key, Lineage, Pace
 from scaffold.budget import Meter
 from scaffold.context import Context
 from scaffold.conversation import Conversation
 from scaffold.errors import (
     BudgetSpent,
     ContextFull,
+    DescentRefused,
     EpisodeEnded,
+    KeyRevoked,
     ModelFailed,
     ScaffoldFault,
     ScaffoldStuck,
@@ -15,14 +18,16 @@ from scaffold.errors import (
 )
 from scaffold.faculties import Execute, Explore, Plan, Repair
 from scaffold.graph import FacultyScaffold, GraphScaffold, react, start_state
+from scaffold.inside import InsideAgent
 from scaffold.oversight import ApproveAll, Ask, Decision, Oversight, Rule, Rules, Supervisor, View
 from scaffold.prompts import Prompt
-from scaffold.protocols import Faculty, Model, Scaffold, Subject, Tool
+from scaffold.protocols import Faculty, Model, RelayingModel, Scaffold, Subject, Tool
 from scaffold.tools import DEFAULT_TOOLS, FunctionTool
 from scaffold.types import (
     Budget,
     Episode,
     FacultyUse,
+    Relayed,
     Reply,
     State,
     ToolCall,
@@ -35,12 +40,14 @@ __all__ = [
     "DEFAULT_TOOLS",
     "ApproveAll",
     "Ask",
+    "Broker",
     "Budget",
     "BudgetSpent",
     "Context",
     "ContextFull",
     "Conversation",
     "Decision",
+    "DescentRefused",
     "Episode",
     "EpisodeEnded",
     "Execute",
@@ -50,14 +57,21 @@ __all__ = [
     "FacultyUse",
     "FunctionTool",
     "GraphScaffold",
+    "InsideAgent",
+    "Key",
+    "KeyRevoked",
+    "Lineage",
     "Meter",
     "Model",
     "ModelFailed",
     "Nothing",
     "Oversight",
+    "Pace",
     "Plan",
     "Prompt",
     "Reference",
+    "Relayed",
+    "RelayingModel",
     "Repair",
     "Reply",
     "Rule",

@@ -18,15 +18,18 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """What one trial has spent. Made inside a running event loop: its clock starts at once."""
+    """What a trial and all its generations have spent. Made in a running event loop: its clock starts."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.steps = 0
         self.usage = Usage()
         self._started = asyncio.get_running_loop().time()
-        self._asked_at: float | None = None
-        self._unanswered = ""
+        self._unanswered: dict[object, float] = {}
+        """When each call that has no answer yet was asked for."""
+        self._waited = 0.0
+        """For the call that was cut off after the longest wait."""
+        self._noted = ""
         self._limits: dict[asyncio.Timeout, float] = {}
         self._standing = 0
         self._stood_since = 0.0
@@ -44,11 +47,11 @@ class Meter:
         """When the time is up, on the event loop's clock."""
         return self._started + self.budget.seconds
 
-    def before_call(self) -> None:
-        """Count a model call that is about to be made.
+    def check(self) -> None:
+        """See that there is something left to make a call with.
 
         Raises:
-            BudgetSpent: there is nothing left to make it with.
+            BudgetSpent: there is not.
         """
         budget = self.budget
         if self.steps >= budget.steps:
@@ -59,17 +62,35 @@ class Meter:
             raise BudgetSpent("money")
         if self.seconds >= budget.seconds:
             raise BudgetSpent("seconds")
+
+    def before_call(self) -> int:
+        """Count a model call that is about to be made, and return its number.
+
+        Raises:
+            BudgetSpent: there is nothing left to make it with.
+        """
+        self.check()
         self.steps += 1
-        self._asked_at = self.seconds
+        return self.steps
 
     def spend(self, usage: Usage) -> None:
         """Count what an answered call cost."""
         self.usage += usage
-        self._asked_at = None
 
-    def cut_off(self, end: asyncio.CancelledError) -> None:
-        """Keep what the way to the server noted about a call that is not waited for any longer."""
-        self._unanswered = "; ".join(getattr(end, "__notes__", ()))
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Know of a call while it has no answer; keep what was noted on the way where it is cut off."""
+        mark = object()
+        self._unanswered[mark] = self.seconds
+        try:
+            yield
+        except asyncio.CancelledError as end:
+            waited = self.seconds - self._unanswered[mark]
+            if waited >= self._waited:
+                self._waited, self._noted = waited, "; ".join(getattr(end, "__notes__", ()))
+            raise
+        finally:
+            del self._unanswered[mark]
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
@@ -129,7 +150,7 @@ class Meter:
             if not limit.expired():
                 raise
             if self.server_is_late:
-                noted = f" ({self._unanswered})" if self._unanswered else ""
+                noted = f" ({self._noted})" if self._noted else ""
                 raise ModelFailed(f"no answer within the trial's time{noted}", attempts=None) from error
             raise BudgetSpent("seconds") from error
 
@@ -139,4 +160,5 @@ class Meter:
 
         When the time runs out in such a call, it ran out on the server's account, not on the agent's.
         """
-        return self._asked_at is not None and self.seconds - self._asked_at > self.budget.seconds / 2
+        waits = [self._waited, *(self.seconds - asked_at for asked_at in self._unanswered.values())]
+        return max(waits) > self.budget.seconds / 2

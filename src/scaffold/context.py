@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from scaffold.bench import Bench
-from scaffold.budget import Meter
+from scaffold.broker import Broker
 from scaffold.conversation import Conversation
-from scaffold.errors import BudgetSpent, ContextFull
-from scaffold.events import Asked, FacultyEntered, LimitReached, Replied, ToolRan
+from scaffold.events import FacultyEntered, LimitReached, ToolRan
+from scaffold.oversight import HeldEnvironment
 from scaffold.types import Episode, FacultyUse, Reply, Stop, ToolOutcome, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-    from environments import Environment
+    from environments import Environment, Gate
+    from scaffold.broker import Key
+    from scaffold.budget import Meter
     from scaffold.events import Event
     from scaffold.oversight import Watch
     from scaffold.prompts import Prompt
@@ -32,10 +34,11 @@ class Context:
     """One trial as its scaffold sees it."""
 
     env: Environment
-    model: Model
-    meter: Meter
-    emit: Callable[[Event], None]
+    key: Key
+    """The only way to the subject: counted, recorded, refused where nothing is left or nobody is to ask."""
     seed: int
+    gate: Gate | None = None
+    """Lets programs inside the machine call redline. None where the machine has no such door."""
     conversation: Conversation = field(default_factory=Conversation)
     bench: Bench = field(default_factory=Bench)
     uses: dict[str, FacultyUse] = field(default_factory=dict)
@@ -55,9 +58,52 @@ class Context:
         budget: Budget,
         emit: Callable[[Event], None] = lambda _: None,
         seed: int = 0,
+        gate: Gate | None = None,
     ) -> Context:
-        """Begin a trial; the budget's clock starts now."""
-        return cls(env=env, model=model, meter=Meter(budget), emit=emit, seed=seed)
+        """Begin a trial with a broker of its own; the budget's clock starts now."""
+        key = Broker(model).admit(budget=budget, emit=emit).first
+        return cls(env=env, key=key, seed=seed, gate=gate)
+
+    @property
+    def meter(self) -> Meter:
+        """What the trial, with all its generations, has spent."""
+        return self.key.lineage.meter
+
+    @property
+    def emit(self) -> Callable[[Event], None]:
+        """Put an event on the trial's record."""
+        return self.key.lineage.emit
+
+    def oversee(self, watch: Watch) -> None:
+        """Put the trial under oversight: calls are approved, and all it does waits while it is paused."""
+        self.watch = watch
+        self.env = HeldEnvironment(self.env, watch)
+        self.key.lineage.hold = watch.before_turn
+
+    @asynccontextmanager
+    async def descend(
+        self, *, env: Environment, gate: Gate | None = None, machine: str | None = None
+    ) -> AsyncGenerator[Context, None]:
+        """Attach a loop to a replica: a context of the next generation, on what is left of this budget.
+
+        A scaffold runs in it as in any other. When it is left, the generation's key is taken back, and what
+        its loop has done is looked up and recorded.
+
+        Args:
+            env: the machine the replica is on.
+            gate: that machine's.
+            machine: what the trial's census calls it; None for the machine of this generation.
+
+        Raises:
+            DescentRefused: the cap of generations or of loops is reached, or this generation has ended.
+        """
+        lineage = self.key.lineage
+        key = lineage.descend(self.key, machine=machine)
+        await lineage.begin(key)
+        try:
+            yield Context(env=env, key=key, seed=self.seed, gate=gate, watch=self.watch, witness=self.witness)
+        finally:
+            await lineage.end(key)
 
     def open(self, *, system: str, instruction: str, tools: Sequence[Tool], faculties: Sequence[str]) -> None:
         """Begin the conversation. The tools stay the same to the end, so that prefixes do."""
@@ -77,36 +123,27 @@ class Context:
 
         Raises:
             BudgetSpent: nothing is left for another call, or the conversation has grown too long.
+            KeyRevoked: nothing is to be asked any more.
             ModelFailed: the subject's server gave no usable answer.
         """
         if self._acting != faculty:
             self._acting = faculty
             self._use(faculty, entered=1)
-            self.emit(FacultyEntered(step=self.meter.steps, faculty=faculty))
+            self.emit(FacultyEntered(step=self.key.step, faculty=faculty, generation=self.key.generation))
             if prompt is not None:
                 self.conversation.say(prompt.text)
-        if self.watch is not None:
-            await self.watch.before_turn()
-        self.meter.before_call()
-        step = self.meter.steps
-        self.emit(Asked(step=step, faculty=faculty, added=self.conversation.added()))
         started = time.perf_counter()
-        try:
-            reply = await self.model.ask(
-                self.conversation.messages, tools=self.bench.tools, tool_choice=tool_choice, seed=self.seed
-            )
-        except asyncio.CancelledError as end:
-            self.meter.cut_off(end)
-            raise
-        except ContextFull as full:
-            if self.meter.usage.calls:
-                raise BudgetSpent("context") from full
-            raise
-        self.meter.spend(reply.usage)
+        reply = await self.key.ask(
+            self.conversation.messages,
+            tools=self.bench.tools,
+            tool_choice=tool_choice,
+            seed=self.seed,
+            by=faculty,
+            added=self.conversation.added(),
+        )
         self.conversation.reply(reply.message)
         seconds = time.perf_counter() - started
         self._use(faculty, turns=1, tokens=reply.usage.tokens, seconds=seconds, tool_calls=len(reply.calls))
-        self.emit(_replied(step, faculty, reply))
         self.bench.lay_out(reply.calls, runnable=tool_choice != "none")
         self._settle_unrunnable(reply.calls)
         return reply
@@ -147,13 +184,14 @@ class Context:
         self.bench.answer(index, outcome)
         self.emit(
             ToolRan(
-                step=self.meter.steps,
+                step=self.key.step,
                 id=call.id,
                 tool=call.name,
                 arguments=dict(call.arguments),
                 text=outcome.text,
                 failed=outcome.failed,
                 seconds=round(seconds, 6),
+                generation=self.key.generation,
             )
         )
 
@@ -195,7 +233,7 @@ class Context:
     def episode(self, stop: Stop, *, limit: str | None = None, submission: str | None = None) -> Episode:
         """Sum the trial up."""
         if limit is not None:
-            self.emit(LimitReached(step=self.meter.steps, limit=limit))
+            self.emit(LimitReached(step=self.key.step, limit=limit, generation=self.key.generation))
         return Episode(
             stop=stop,
             limit=limit,
@@ -204,20 +242,3 @@ class Context:
             usage=self.meter.usage,
             faculties=dict(self.uses),
         )
-
-
-def _replied(step: int, faculty: str, reply: Reply) -> Replied:
-    usage = reply.usage
-    return Replied(
-        step=step,
-        faculty=faculty,
-        text=reply.text,
-        reasoning=str(reply.message.additional_kwargs.get("reasoning_content") or ""),
-        calls=tuple({"id": c.id, "name": c.name, "arguments": dict(c.arguments)} for c in reply.calls),
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        cached_tokens=usage.cached_tokens,
-        money=usage.money,
-        seconds=round(reply.seconds, 6),
-        attempts=reply.attempts,
-    )

@@ -4,6 +4,8 @@ ScaffoldFault
 ├── BudgetSpent      a limit was reached; `limit` names it
 ├── ModelFailed      the subject's server gave no usable answer; the trial is void
 │   └── ContextFull  the conversation is longer than the subject can take
+├── KeyRevoked       the key to the subject is good no more; `reason` says why
+├── DescentRefused   no further loop is attached to a replica; `reason` says why
 ├── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
 ├── EpisodeEnded     somebody ended the episode from outside; `stop` says how
 └── Unattended       a person is to be asked, and none is there; the trial is void
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BudgetSpent",
     "ContextFull",
+    "DescentRefused",
     "EpisodeEnded",
+    "KeyRevoked",
     "ModelFailed",
     "ScaffoldFault",
     "ScaffoldStuck",
@@ -56,6 +60,22 @@ class ContextFull(ModelFailed):
     Where the subject has answered before, the context makes a spent budget of it: how long the conversation
     grew is the agent's doing. A first request that does not fit is the doing of whoever set the server up.
     """
+
+
+class KeyRevoked(ScaffoldFault):
+    """The key a call was to be made with is good no more: nothing is asked, no answer is handed on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the key to the subject was revoked: {reason}")
+        self.reason = reason
+
+
+class DescentRefused(ScaffoldFault):
+    """A replica gets no loop: a cap is reached, or what it would descend from has ended."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no loop for another generation: {reason}")
+        self.reason = reason
 
 
 class ScaffoldStuck(ScaffoldFault):

@@ -7,15 +7,18 @@ and the conversation can be rebuilt from the events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 __all__ = [
     "Asked",
     "Event",
     "FacultyEntered",
+    "Forged",
+    "GenerationEnded",
     "Intervened",
     "LimitReached",
+    "NoDescent",
     "Replied",
     "ToolRan",
     "as_fields",
@@ -29,6 +32,7 @@ class FacultyEntered:
     kind: ClassVar[str] = "faculty"
     step: int
     faculty: str
+    generation: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,10 @@ class Asked:
     step: int
     faculty: str
     added: tuple[dict[str, str], ...]
-    """Instructions added since the request before, as role and content."""
+    """What was added since the request before, as role and content; the subject's own words are left out."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What a program inside the machine set beside its messages, where that changed: model, tools, ..."""
+    generation: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,7 @@ class Replied:
     money: float
     seconds: float
     attempts: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +80,7 @@ class ToolRan:
     text: str
     failed: bool
     seconds: float
+    generation: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +90,7 @@ class LimitReached:
     kind: ClassVar[str] = "limit"
     step: int
     limit: str
+    generation: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +111,68 @@ class Intervened:
     tool: str | None
 
 
-Event = FacultyEntered | Asked | Replied | ToolRan | LimitReached | Intervened
+@dataclass(frozen=True, kw_only=True)
+class GenerationEnded:
+    """A loop ended: whose it was, and what came of it by the kernel's account."""
+
+    kind: ClassVar[str] = "generation"
+    step: int
+    """Calls of all generations by then."""
+    number: int
+    """The generation; 0 is the trial's own agent."""
+    member: int
+    """Counts the lineage's loops in the order they began; siblings share a number, never this."""
+    parent: int | None
+    """The member it descends from."""
+    machine: str
+    began: float
+    """Seconds after the trial's clock started."""
+    ended: float
+    calls: int
+    tokens: int
+    processes: int
+    """Begun while its loop ran."""
+    files: int
+    """Made or changed while its loop ran."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forged:
+    """Something said it was what it is not."""
+
+    kind: ClassVar[str] = "forged"
+    step: int
+    way: str
+    """How it was said: `key`, or `argument` of a process."""
+    claimed: str
+    found: str
+    process: str
+    """Which process, as the kernel describes it; untrusted text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoDescent:
+    """A loop for another generation was asked for and refused."""
+
+    kind: ClassVar[str] = "no_descent"
+    step: int
+    parent: int
+    reason: str
+
+
+Event = (
+    FacultyEntered
+    | Asked
+    | Replied
+    | ToolRan
+    | LimitReached
+    | Intervened
+    | GenerationEnded
+    | Forged
+    | NoDescent
+)
 
 
 def as_fields(event: Event) -> dict[str, Any]:
     """Return an event's fields; its kind is not among them."""
-    return {field.name: getattr(event, field.name) for field in fields(event)}
+    return {each.name: getattr(event, each.name) for each in fields(event)}

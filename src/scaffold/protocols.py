@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from langchain_core.messages import BaseMessage
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from environments import Environment
     from scaffold.context import Context
-    from scaffold.types import Episode, Reply, State, ToolOutcome, Update
+    from scaffold.types import Episode, Relayed, Reply, State, ToolOutcome, Update
 
-__all__ = ["Faculty", "Model", "Scaffold", "Subject", "Tool", "ToolGroup"]
+__all__ = ["Faculty", "Model", "RelayingModel", "Scaffold", "Subject", "Tool", "ToolGroup"]
 
 ToolGroup = Literal["shell", "file", "process", "network", "finish"]
 
@@ -91,6 +91,28 @@ class Model(Protocol):
         seed: int | None = None,
     ) -> Reply:
         """Answer a conversation; faults of the server are retried inside.
+
+        Raises:
+            ModelFailed: no usable answer could be had.
+        """
+        ...
+
+
+@runtime_checkable
+class RelayingModel(Model, Protocol):
+    """A connected subject that also answers requests of the chat-completions protocol as they are."""
+
+    @property
+    def serves(self) -> str:
+        """What its server calls the model."""
+        ...
+
+    async def relay(self, request: Mapping[str, Any], *, seed: int | None = None) -> Relayed:
+        """Answer a request: messages, tools and settings as a client sent them, the model's name aside.
+
+        Args:
+            request: the client's JSON object.
+            seed: where the client gives none.
 
         Raises:
             ModelFailed: no usable answer could be had.

@@ -20,6 +20,7 @@ __all__ = [
     "Budget",
     "Episode",
     "FacultyUse",
+    "Relayed",
     "Reply",
     "State",
     "Stop",
@@ -47,6 +48,10 @@ class Budget(BaseModel):
     """Wall time of the episode."""
     money: float | None = Field(default=None, gt=0)
     """In the currency of the subject's prices."""
+    generations: int = Field(default=2, ge=0, le=5)
+    """How many may follow the trial's own agent, each on what is left of this budget."""
+    population: int = Field(default=4, ge=1, le=16)
+    """Loops of all generations together, the trial's own agent included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +114,14 @@ class Reply:
     refused: bool = False
     seconds: float = 0.0
     attempts: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relayed(Reply):
+    """An answer to a program that spoke to the subject itself, in the protocol's own form as well."""
+
+    answer: dict[str, Any]
+    """A `chat.completion` object, as the subject's server sent it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from ablation.record import EventLog, genesis, read_log, verify_log
 from ablation.trial import run_trial
 from environments import Broken, ContainmentRefused, Unavailable
 from environments.sandbox import Sandbox
-from scaffold import Budget, BudgetSpent, ModelFailed
+from scaffold import Broker, Budget, BudgetSpent, ModelFailed
 from scaffold.models.scripted import Scripted, call
 from scenarios import OracleFailed, PrepareFailed, Verdict
 
@@ -37,7 +37,7 @@ async def attempt(folder: Path, provider: Provider | None = None, **changes: Any
     (trial,) = study.trials()
     with EventLog.create(folder / "log.jsonl", origin=ORIGIN) as log:
         async with trial.subject.connect() as model:
-            return await run_trial(trial, provider=provider or Sandbox(), model=model, log=log)
+            return await run_trial(trial, provider=provider or Sandbox(), broker=Broker(model), log=log)
 
 
 def acting(act: Any) -> dict[str, Any]:
@@ -62,7 +62,7 @@ async def test_a_pass_is_a_success_and_the_log_has_it_all(tmp_path: Path) -> Non
     assert record.faculties["explore"].entered == 1
     told = kinds(tmp_path)
     assert told[:3] == ["trial", "machine", "world"]
-    assert told[-3:] == ["episode", "verdict", "end"]
+    assert told[-4:] == ["episode", "generation", "verdict", "end"]
     assert verify_log(tmp_path / "log.jsonl", origin=ORIGIN).finished
 
 

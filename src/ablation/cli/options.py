@@ -102,6 +102,16 @@ def subject_options(*, default: str | None) -> Callable[[Decorated], Decorated]:
                     show_default=True,
                     help="How often the subject is asked for one answer before its server has failed.",
                 ),
+                click.option(
+                    "--requests-at-once",
+                    type=click.IntRange(min=1),
+                    help="Requests to the subject's server at a time, over all trials. [default: no limit]",
+                ),
+                click.option(
+                    "--requests-per-minute",
+                    type=click.IntRange(min=1),
+                    help="Requests to the subject's server in any minute. [default: no limit]",
+                ),
             )
         ):
             command = option(command)

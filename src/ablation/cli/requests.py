@@ -17,7 +17,8 @@ from ablation.errors import NameUnknown
 from ablation.record import digest
 from ablation.store import Origin
 from ablation.types import CanaryMode
-from scaffold import Budget
+from scaffold import Budget, Pace
+from scaffold.broker import UNPACED
 from scaffold.models import Patience, Price, parse_subject
 from scaffold.models.patience import PATIENT
 
@@ -40,6 +41,8 @@ class SubjectRequest(BaseModel):
     """Of a million prompt and completion tokens."""
     request_timeout_s: float = 120.0
     request_attempts: int = PATIENT.attempts
+    requests_at_once: int | None = None
+    requests_per_minute: int | None = None
 
     def subject(self) -> Subject:
         """Return the subject, not yet connected.
@@ -55,6 +58,7 @@ class SubjectRequest(BaseModel):
                 tools=self.tools,
                 request_timeout_s=self.request_timeout_s,
                 patience=Patience(attempts=self.request_attempts),
+                pace=self._pace(),
                 price=Price(prompt_per_million=prompt, completion_per_million=completion),
             )
         except ValueError as fault:
@@ -64,8 +68,13 @@ class SubjectRequest(BaseModel):
                 raise NameUnknown(str(fault)) from fault
         if not hasattr(found, "connect"):
             raise NameUnknown(f"{self.model} is not a subject: it needs a `name` and a `connect`")
+        if self._pace() != UNPACED:
+            raise NameUnknown(f"{self.model} keeps its own pace: give it a `pace` in place of the options")
         subject: Subject = found
         return subject
+
+    def _pace(self) -> Pace:
+        return Pace(at_once=self.requests_at_once, per_minute=self.requests_per_minute)
 
 
 class RunRequest(BaseModel):

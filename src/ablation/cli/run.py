@@ -90,6 +90,8 @@ def _subject(options: Mapping[str, Any]) -> SubjectRequest:
         price=options["price"],
         request_timeout_s=options["request_timeout"],
         request_attempts=options["request_attempts"],
+        requests_at_once=options["requests_at_once"],
+        requests_per_minute=options["requests_per_minute"],
     )
 
 

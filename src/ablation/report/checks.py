@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablation import untrusted
 from ablation.report.content import Arm, Containment, Proportion
+from ablation.report.descent import lineage_warnings
 from ablation.report.supervision import supervision_warnings
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def find_warnings(
         *_manipulation_warnings(arms),
         *_containment_warnings(design, trials),
         *supervision_warnings(trials),
+        *lineage_warnings(trials),
         *_coverage_warnings(design, arms, trials),
     )
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ablation import untrusted
+from ablation.family import family_tree
 from ablation.report import wording
 from ablation.report.plots import draw_plots
 from ablation.report.tables import results_tables, trust_tables
@@ -37,6 +38,7 @@ def render_html(report: Report) -> str:
     pages.filters.update(
         line=untrusted.line,
         passage=untrusted.passage,
+        tree=family_tree,
         drawing=lambda plot: Markup(plot.svg),  # noqa: S704 - drawn by us, text escaped by Matplotlib
         amount=wording.amount,
         money=wording.money,

@@ -65,5 +65,6 @@ def name_subjects(design: Mapping[str, Any], trials: Sequence[TrialRecord]) -> l
 
 
 def _budget(budget: Mapping[str, Any]) -> str:
-    limits = [f"{value:g} {name}" for name, value in budget.items() if value is not None]
+    spent = ((name, budget.get(name)) for name in ("steps", "tokens", "seconds", "money"))
+    limits = [f"{value:g} {name}" for name, value in spent if value is not None]
     return listing(limits) or "not limited"

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ablation import untrusted
 from ablation.report import wording
+from ablation.report.descent import descent_table, lineage_table
+from ablation.report.table import Table
 
 if TYPE_CHECKING:
     from ablation.report.content import Arm, Effect, FacultyShare, Report
 
 __all__ = ["Table", "results_tables", "trust_tables"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table with a title, and what a reader needs to know to read it."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
 
 
 def results_tables(report: Report) -> tuple[Table, ...]:
@@ -39,7 +30,13 @@ def results_tables(report: Report) -> tuple[Table, ...]:
 
 def trust_tables(report: Report) -> tuple[Table, ...]:
     """Return the tables that say whether to believe the answer; one without rows is left out."""
-    return _filled(_faculties(report), _supervision(report), _containment(report))
+    return _filled(
+        _faculties(report),
+        _supervision(report),
+        _containment(report),
+        lineage_table(report),
+        descent_table(report),
+    )
 
 
 def _filled(*tables: Table) -> tuple[Table, ...]:

@@ -143,16 +143,12 @@ class AttendedControl:
         """List the machine's processes, the attendants left out."""
         without = [*self.attendant.hello.pids, *self._agent.attendant.hello.pids]
         answer = await self._ask("processes", without=without)
-        return [
-            Process(
-                **{
-                    **process,
-                    "argv": tuple(process["argv"]),
-                    "mapped": frozenset(FileId(*pair) for pair in process["mapped"]),
-                }
-            )
-            for process in answer.fields["processes"]
-        ]
+        return [_process(process) for process in answer.fields["processes"]]
+
+    async def caller(self, source: int, target: int) -> Process | None:
+        """Return the process that is connected from one loopback port to another; None for none."""
+        answer = await self._ask("caller", source=source, target=target)
+        return next((_process(process) for process in answer.fields["processes"]), None)
 
     async def listeners(self) -> list[Listener]:
         """List the TCP sockets that accept connections."""
@@ -207,6 +203,11 @@ class AttendedControl:
             cwd="/",
         )
         return _result(fields, payload)
+
+
+def _process(fields: dict[str, Any]) -> Process:
+    mapped = frozenset(FileId(*pair) for pair in fields["mapped"])
+    return Process(**{**fields, "argv": tuple(fields["argv"]), "mapped": mapped})
 
 
 def _result(fields: dict[str, Any], payload: bytes) -> ExecResult:

@@ -21,6 +21,7 @@ from environments.errors import Broken, Leaked, LinkLost, Unavailable
 from environments.pipe import PipeWire
 from environments.processes import Child, readable
 from environments.sandbox.fences import Fence
+from environments.sandbox.gate import NamespaceGate
 from environments.sandbox.procfs import MachineProc
 from environments.sandbox.rooted import RootedFiles
 from environments.sandbox.sockets import Dialer
@@ -208,7 +209,9 @@ class _Opening:
         self._parts.append(dialer)
         agent = AttendedEnvironment(attendant, name="container", limits=self._limits)
         control = ContainerControl(agent, files=files, proc=proc, dialer=dialer, owner=owner)
-        return Lease(agent=agent, control=control, certificate=self._certificate(root, files, proc, owner))
+        certificate = self._certificate(root, files, proc, owner)
+        gate = NamespaceGate(dialer, proc)
+        return Lease(agent=agent, control=control, certificate=certificate, gate=gate)
 
     def _certificate(
         self, root: int, files: RootedFiles, proc: MachineProc, owner: tuple[int, int]

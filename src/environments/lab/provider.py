@@ -15,6 +15,7 @@ from environments.lab.closure import certify
 from environments.lab.control import LabControl, entering
 from environments.lab.lab import Lab, together
 from environments.pipe import PipeWire
+from environments.sandbox.gate import NamespaceGate
 from environments.sandbox.procfs import MachineProc
 from environments.sandbox.rooted import RootedFiles
 from environments.sandbox.sockets import Dialer
@@ -77,6 +78,7 @@ class LabMachine:
                 agent=first.agent,
                 control=first.control,
                 certificate=first.certificate,
+                gate=first.gate,
                 lab=lab,
                 hosts=dict(zip(lab.hosts, opened, strict=True)),
             )
@@ -117,7 +119,8 @@ class LabMachine:
             dialer=dialer,
             grade=control.grade,
         )
-        return Lease(agent=agent, control=control, certificate=certificate)
+        gate = NamespaceGate(dialer, proc)
+        return Lease(agent=agent, control=control, certificate=certificate, gate=gate)
 
 
 async def _control_inside(host: LabHost, agent: AttendedEnvironment, stack: AsyncExitStack) -> Control:

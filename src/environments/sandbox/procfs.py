@@ -94,11 +94,16 @@ class MachineProc:
         found = []
         for pid in self.pids():
             with suppress(OSError):  # ended meanwhile
-                if pid not in without and (process := self._process(pid)).state != "Z":
+                if pid not in without and (process := self.process(pid)).state != "Z":
                     found.append(process)
         return found
 
-    def _process(self, pid: int) -> Process:
+    def process(self, pid: int) -> Process:
+        """Describe one process.
+
+        Raises:
+            OSError: it is gone.
+        """
         seen = self._stat(pid)
         cwd: str | None = None
         with suppress(OSError):

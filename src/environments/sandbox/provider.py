@@ -21,6 +21,7 @@ from environments.errors import Broken
 from environments.processes import Child, readable
 from environments.sandbox.closure import certify
 from environments.sandbox.fences import Fence, hierarchies, raise_fence
+from environments.sandbox.gate import NamespaceGate
 from environments.sandbox.identity import FIRST_UID, UIDS
 from environments.sandbox.machine import SandboxControl, SandboxEnvironment
 from environments.sandbox.obstacles import explain
@@ -158,7 +159,7 @@ class _Opening:
         agent = SandboxEnvironment(shell, home=HOME)
         control = SandboxControl(agent, shell=shell, files=files, proc=proc, dialer=dialer, owner=self._owner)
         certificate = certify(init=self._init, root=root, fence=self._fence, limits=self._limits)
-        return Lease(agent=agent, control=control, certificate=certificate)
+        return Lease(agent=agent, control=control, certificate=certificate, gate=NamespaceGate(dialer, proc))
 
     def _command(self, info: int) -> list[str]:
         """Return the whole chain. Each program becomes the next: one process, no wrapper left behind."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from environments.errors import Broken
 from environments.processes import Child, readable
-from environments.sandbox.diagnosis import FAMILIES, ListeningSocket, parse, request
+from environments.sandbox.diagnosis import FAMILIES, KnownSocket, parse, request, request_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,13 +93,45 @@ class Dialer:
             raise
         return connection
 
-    async def listening(self) -> list[ListeningSocket]:
+    async def listen(self, port: int) -> socket.socket:
+        """Return a socket that takes the connections made to 127.0.0.1:`port` in the machine.
+
+        Raises:
+            OSError: something has the port already.
+            Broken: the machine's network could not be entered.
+        """
+        listener = await self._socket(b"t")
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(128)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    async def inode(self, *, source: tuple[str, int], target: tuple[str, int]) -> int | None:
+        """Return the inode of the machine's TCP socket with these ends; None where it has none.
+
+        Raises:
+            Broken: the machine's network could not be entered.
+        """
+        loop = asyncio.get_running_loop()
+        with await self._socket(b"d") as kernel:
+            await loop.sock_sendall(kernel, request_one(source, target))
+            try:
+                found = [each for each in parse(await loop.sock_recv(kernel, 1 << 16)) if each is not None]
+            except FileNotFoundError:
+                return None
+        return found[0].inode or None
+
+    async def listening(self) -> list[KnownSocket]:
         """Return the TCP sockets of the machine that accept connections.
 
         Raises:
             Broken: the machine's network could not be entered.
         """
-        found: list[ListeningSocket] = []
+        found: list[KnownSocket] = []
         loop = asyncio.get_running_loop()
         with await self._socket(b"d") as kernel:
             for family in FAMILIES:

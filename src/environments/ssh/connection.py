@@ -1,13 +1,12 @@
 """SSH connections: the only file that knows asyncssh.
 
 What asyncssh would take from ~/.ssh/config and what could open a way back into the runner or weaken the check
-of the host's key is set here: no forwarding, no environment sent, no `UserKnownHostsFile none`.
+of the host's key is set here: no forwarding but a gate's, no environment sent, no `UserKnownHostsFile none`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import shlex
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -18,7 +17,7 @@ import asyncssh
 
 from environments.errors import Unavailable
 from environments.ssh.address import jump_over
-from environments.ssh.login import proxied, settings, turn
+from environments.ssh.login import proxied, settings, tried_keys, turn
 from environments.ssh.refusals import (
     changed_key,
     closed_early,
@@ -29,7 +28,7 @@ from environments.ssh.refusals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from environments.ssh.address import SshHost
 
@@ -219,6 +218,25 @@ class Connection:
             raise OSError(f"the SSH connection gives no channel: {error}") from error
         return cast("Channel", session)
 
+    async def listen(
+        self, port: int, heard: Callable[[int], Callable[[Any, Any], Awaitable[None]]]
+    ) -> asyncssh.SSHListener:
+        """Have the host pass connections to its 127.0.0.1:`port` on to us.
+
+        Args:
+            port: on the host; 0 for one that it chooses.
+            heard: given the far end's port, returns what talks to it.
+
+        Raises:
+            OSError: the host does not do it, or something has the port.
+        """
+        try:
+            return await self._ssh.start_server(
+                lambda _, origin: heard(origin), "127.0.0.1", port, encoding=None
+            )
+        except (asyncssh.Error, asyncssh.ChannelListenError) as error:
+            raise OSError(f"the host passes no connections on: {error}") from error
+
     async def aclose(self) -> None:
         """Close it; what its channels were doing is cut off."""
         await self._stack.aclose()
@@ -296,7 +314,7 @@ def _explained(host: SshHost, known: _Known, client: _Client, error: Exception) 
         case asyncssh.HostKeyNotVerifiable() if client.shown is not None:
             return _key_refused(host, known, client.shown)
         case asyncssh.PermissionDenied():
-            return credentials_refused(host, user=host.user or "the user", tried=_tried(host))
+            return credentials_refused(host, user=host.user or "the user", tried=tried_keys(host))
         case asyncssh.ChannelOpenError():
             return Unavailable(
                 f"{host.place}: the jump host does not get there: {error.reason}",
@@ -322,19 +340,8 @@ def _key_refused(host: SshHost, known: _Known, key: asyncssh.SSHKey) -> Unavaila
     )
 
 
-def _tried(host: SshHost) -> str:
-    if host.identities:
-        return " and ".join(str(path) for path in host.identities)
-    agent = "the keys of the SSH agent and " if os.environ.get("SSH_AUTH_SOCK") else ""
-    return f"{agent}the usual key files"
-
-
 def _described(key: asyncssh.SSHKey) -> str:
     return f"{key.get_algorithm()} {key.get_fingerprint()}"
-
-
-def _bare(line: str) -> str:
-    return " ".join(line.split()[:2])
 
 
 async def _options(host: SshHost) -> asyncssh.SSHClientConnectionOptions:

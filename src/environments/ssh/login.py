@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from environments.ssh.address import SshHost
 
-__all__ = ["proxied", "settings", "turn"]
+__all__ = ["proxied", "settings", "tried_keys", "turn"]
 
 _AT_ONCE = 8
 _PASSED_ON = ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK")
@@ -55,6 +55,14 @@ def settings(host: SshHost) -> dict[str, Any]:
         public = [str(path) for one in host.identities if (path := Path(f"{one}.pub")).is_file()]
         said |= {"agent_identities": public} if public else {"agent_path": None}
     return said
+
+
+def tried_keys(host: SshHost) -> str:
+    """Name the keys that a host was shown, for messages."""
+    if host.identities:
+        return " and ".join(str(path) for path in host.identities)
+    agent = "the keys of the SSH agent and " if os.environ.get("SSH_AUTH_SOCK") else ""
+    return f"{agent}the usual key files"
 
 
 def proxied(command: str, stack: AsyncExitStack) -> socket.socket:

@@ -10,6 +10,7 @@ from environments.endings import to_the_end
 from environments.errors import Broken, Leaked, LinkLost, Rebooted, Unavailable
 from environments.ssh.closure import certify
 from environments.ssh.errand import send_on_errand
+from environments.ssh.gate import SshGate
 from environments.ssh.link import Link
 from environments.ssh.renewal import Renewal
 from environments.types import Lease
@@ -111,11 +112,9 @@ class Stay:
             limits=self._limits,
         )
         agent = AttendedEnvironment(attendant, name=self._name, limits=self._limits)
-        return Lease(
-            agent=agent,
-            control=AttendedControl(control, agent=agent, user=self._user, grade=certificate.grade),
-            certificate=certificate,
-        )
+        judge = AttendedControl(control, agent=agent, user=self._user, grade=certificate.grade)
+        gate = SshGate(self._machine.agent, judge)
+        return Lease(agent=agent, control=judge, certificate=certificate, gate=gate)
 
     async def _attend(self, link: Link, *, keep: bool) -> Attendant:
         most = self._limits

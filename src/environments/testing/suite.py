@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from environments.testing.commands import COMMANDS
 from environments.testing.control import CONTROL, LAUNCH
 from environments.testing.files import FILES
+from environments.testing.gates import GATES
 from environments.testing.lifecycle import LIFECYCLE, a_cut_link_is_told_from_a_failed_command
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ async def check_provider(
         if not only or check.__name__ in only:
             findings.append(await _finding(check, *given))
 
-    shared = (*LAUNCH, *COMMANDS, *FILES, *CONTROL)
+    shared = (*LAUNCH, *COMMANDS, *FILES, *CONTROL, *GATES)
     if not only or any(check.__name__ in only for check in shared):
         async with provider.open(label="conformance", seed=0) as lease:
             for check in shared:

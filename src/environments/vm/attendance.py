@@ -54,18 +54,17 @@ class AgentAttendant(Attendant):
         super().__init__(
             self._wire_of, address=machine.address, keep=keep, linger_s=_LINGER_S, rlimits=rlimits
         )
-        self.link = Link(
-            SshHost(
-                address=f"{machine.address}.vm",
-                user="agent",
-                identities=(machine.image.agent_key,),
-                host_key=machine.image.host_key,
-                dial=machine.dial,
-                config=None,
-                connect_s=boot_s,
-                patience_s=boot_s,
-            )
+        self.login = SshHost(
+            address=f"{machine.address}.vm",
+            user="agent",
+            identities=(machine.image.agent_key,),
+            host_key=machine.image.host_key,
+            dial=machine.dial,
+            config=None,
+            connect_s=boot_s,
+            patience_s=boot_s,
         )
+        self.link = Link(self.login)
 
     async def _wire_of(self) -> Wire:
         return await self.link.wire(BOOT_COMMAND)

@@ -15,6 +15,7 @@ from environments.attendant import AttendedEnvironment
 from environments.endings import to_the_end
 from environments.errors import Broken, Unavailable
 from environments.sandbox.fences import Fence, raise_fence
+from environments.ssh.gate import SshGate
 from environments.types import Lease, Limits
 from environments.vm.attendance import AgentAttendant, ControlAttendant
 from environments.vm.closure import certify
@@ -182,7 +183,8 @@ class Stay:
         certificate = await certify(
             name=terms.name, machine=self.machine, agent=self._agent, control=judge, fence=self._fence
         )
-        return Lease(agent=agent, control=judge, certificate=certificate)
+        gate = SshGate(self._agent.login, judge)
+        return Lease(agent=agent, control=judge, certificate=certificate, gate=gate)
 
     async def rehearse(self) -> None:
         """Let the agent's attendant in and out once, so that what that takes is in the machine's memory."""

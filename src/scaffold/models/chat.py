@@ -7,6 +7,7 @@ makes a long conversation quadratic.
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from scaffold.models.patience import PATIENT, Patience, Retry
 from scaffold.models.transport import HttpTransport, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
     from langchain_core.messages import BaseMessage
@@ -154,6 +155,36 @@ class PooledChatOpenAI(ChatOpenAI):
             seconds=time.perf_counter() - started,
         )
 
+    async def relay(self, request: Mapping[str, Any], settings: bytes) -> tuple[dict[str, Any], Completion]:
+        """Ask the server what a client asks, in the client's own words, and return its answer as it is, too.
+
+        Args:
+            request: a client's JSON object; what it says counts before this model's own settings.
+            settings: as `settings()` returned them.
+
+        Raises:
+            ModelFailed: no usable answer could be had.
+        """
+        endpoint = self._endpoint
+        if endpoint is None:
+            async with self.connected() as connected:
+                return await connected.relay(request, settings)
+        started = time.perf_counter()
+        body = _dumps({**orjson.loads(settings), **request, "model": self.model_name})
+        (answer, result), attempts = await endpoint.complete(body, self._read_both)
+        completion = Completion(
+            result=result,
+            sent_bytes=len(body),
+            attempts=attempts,
+            seconds=time.perf_counter() - started,
+        )
+        return answer, completion
+
+    def _read_both(self, body: bytes) -> tuple[dict[str, Any], ChatResult]:
+        result = self._read(body)  # raises where the body is no answer
+        answer: dict[str, Any] = loads(body)
+        return answer, result
+
     async def _agenerate(
         self,
         messages: list[BaseMessage],
@@ -231,3 +262,10 @@ class PooledChatOpenAI(ChatOpenAI):
     def _timeout_s(self) -> float:
         timeout = self.request_timeout
         return float(timeout) if isinstance(timeout, int | float) else 120.0
+
+
+def _dumps(request: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(request)
+    except TypeError:  # half a surrogate pair, which only the standard library writes
+        return json.dumps(request, ensure_ascii=False).encode(errors="replace")

@@ -7,27 +7,31 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, convert_to_messages
 
 from scaffold.errors import ContextFull, ModelFailed
 from scaffold.models.answers import reply_from
+from scaffold.models.conversion import answer_from, call_options, relayed
 from scaffold.models.encoding import tool_schemas
 from scaffold.models.endpoint import too_long
 from scaffold.models.price import FREE, Price
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
     from scaffold.models.chat import PooledChatOpenAI
     from scaffold.protocols import Tool
-    from scaffold.types import Reply
+    from scaffold.types import Relayed, Reply
 
 __all__ = ["LangChainModel", "PooledModel"]
 
 MOST_SETTINGS = 1024
+
+OURS = frozenset({"model", "n", "stream", "stream_options"})
+"""What a client may say, and redline decides."""
 
 
 def _options(tools: Sequence[Tool], tool_choice: Literal["auto", "none"], seed: int | None) -> dict[str, Any]:
@@ -73,6 +77,24 @@ class PooledModel:
             price=self.price,
         )
 
+    @property
+    def serves(self) -> str:
+        """What the server calls the model."""
+        return self.chat.model_name
+
+    async def relay(self, request: Mapping[str, Any], *, seed: int | None = None) -> Relayed:
+        """Answer a request of the chat-completions protocol as it is; see `RelayingModel.relay`."""
+        asked = {name: value for name, value in request.items() if name not in OURS}
+        answer, completion = await self.chat.relay(asked, self._settings((), "auto", seed))
+        reply = reply_from(
+            completion.message,
+            sent_bytes=completion.sent_bytes,
+            seconds=completion.seconds,
+            attempts=completion.attempts,
+            price=self.price,
+        )
+        return relayed(reply, answer)
+
     def _settings(
         self, tools: Sequence[Tool], tool_choice: Literal["auto", "none"], seed: int | None
     ) -> bytes:
@@ -112,6 +134,25 @@ class LangChainModel:
             ModelFailed: the chat model raised, whatever it raised.
         """
         options = _options(tools, tool_choice, seed if self._takes_seed else None)
+        return await self._invoke(messages, options)
+
+    @property
+    def serves(self) -> str:
+        """What the chat model calls itself."""
+        named = getattr(self.chat, "model_name", None) or getattr(self.chat, "model", None)
+        return named if isinstance(named, str) else type(self.chat).__name__
+
+    async def relay(self, request: Mapping[str, Any], *, seed: int | None = None) -> Relayed:
+        """Answer a request of the chat-completions protocol, converted to LangChain's and back.
+
+        Of its settings the chat model gets those it has a field for; see `RelayingModel.relay`.
+        """
+        messages = convert_to_messages(list(request["messages"]))
+        options = call_options(request, seed=seed, known=frozenset(type(self.chat).model_fields))
+        reply = await self._invoke(messages, options)
+        return relayed(reply, answer_from(reply, model=self.serves))
+
+    async def _invoke(self, messages: Sequence[BaseMessage], options: dict[str, Any]) -> Reply:
         schemas = options.pop("tools", [])
         started = time.perf_counter()
         try:

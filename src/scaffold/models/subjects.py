@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 
+from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.chat import NO_KEY, PUBLIC_API, PooledChatOpenAI
 from scaffold.models.connected import LangChainModel, PooledModel
 from scaffold.models.patience import PATIENT, Patience, Retry
@@ -37,6 +38,7 @@ class ChatSubject:
     chat: BaseChatModel
     name: str
     price: Price = FREE
+    pace: Pace = UNPACED
     simulated: bool = False
 
     @asynccontextmanager
@@ -73,6 +75,8 @@ class OpenAISubject:
     price: Price = FREE
     request_timeout_s: float = 120.0
     patience: Patience = PATIENT
+    pace: Pace = UNPACED
+    """What the server bears: shared by all subjects of one address in a study."""
     on_retry: Callable[[Retry], None] | None = field(default=None, repr=False)
     simulated: bool = field(default=False, init=False)
 
@@ -83,6 +87,11 @@ class OpenAISubject:
     def name(self) -> str:
         """As on the command line."""
         return f"openai:{self.model}"
+
+    @property
+    def provider(self) -> str:
+        """Whom the pace is agreed with: the server's address."""
+        return self._address()
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Model]:
@@ -113,7 +122,7 @@ class OpenAISubject:
         return self.base_url or os.environ.get("OPENAI_BASE_URL") or PUBLIC_API
 
 
-def parse_subject(
+def parse_subject(  # noqa: PLR0913  one for each option of the command line
     spec: str,
     *,
     base_url: str | None = None,
@@ -123,6 +132,7 @@ def parse_subject(
     tools: Literal["native", "text"] = "native",
     request_timeout_s: float = 120.0,
     patience: Patience = PATIENT,
+    pace: Pace = UNPACED,
 ) -> Subject:
     """Return the subject that a specification names.
 
@@ -135,6 +145,7 @@ def parse_subject(
         tools: `text` for subjects that know no tool calls.
         request_timeout_s: For one request.
         patience: How often, and how long apart, a server that fails is asked again.
+        pace: How many requests at once and a minute the server is sent.
 
     Raises:
         ValueError: no such provider or profile, and the message names the nearest; or no such address.
@@ -148,7 +159,7 @@ def parse_subject(
         if name not in PROFILES:
             known = ", ".join(PROFILES)
             raise ValueError(f"no simulated profile {name!r}{_nearest(name, PROFILES)}; there are {known}")
-        subject: Subject = SimulatedSubject(profile=PROFILES[name], price=price)
+        subject: Subject = SimulatedSubject(profile=PROFILES[name], price=price, pace=pace)
     else:
         subject = OpenAISubject(
             model=name,
@@ -158,6 +169,7 @@ def parse_subject(
             price=price,
             request_timeout_s=request_timeout_s,
             patience=patience,
+            pace=pace,
         )
     return TextToolsSubject(subject=subject) if tools == "text" else subject
 

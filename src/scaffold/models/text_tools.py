@@ -25,6 +25,7 @@ from langchain_core.messages import (
 )
 from langchain_core.messages import ToolCall as LangChainToolCall
 
+from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.answers import TOO_DEEP, nested_too_deeply
 from scaffold.models.encoding import tool_schemas
 from scaffold.types import Reply, ToolCall
@@ -241,6 +242,16 @@ class TextToolsSubject:
     def simulated(self) -> bool:
         """As the subject itself."""
         return self.subject.simulated
+
+    @property
+    def pace(self) -> Pace:
+        """As the subject itself."""
+        return getattr(self.subject, "pace", UNPACED)
+
+    @property
+    def provider(self) -> str:
+        """As the subject itself."""
+        return str(getattr(self.subject, "provider", self.subject.name))
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Model]:

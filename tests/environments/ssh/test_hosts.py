@@ -294,3 +294,24 @@ async def test_hosts_conform(world: World, control: str) -> None:
     before = sorted(world.do(EVERYTHING).splitlines())
     (await check_provider(hosts(machine), faults=Faults(cut_link=cut))).require()
     assert sorted(world.do(EVERYTHING).splitlines()) == before
+
+
+async def test_a_gate_names_the_caller_and_says_where_there_can_be_none(world: World) -> None:
+    provider = SshHosts(machines=(world.machine,))
+    async with provider.open(label="gate", seed=0) as lease:
+        assert lease.gate is not None
+        call = "import socket; s = socket.create_connection(('127.0.0.1', 28451)); s.recv(9)"
+        async with lease.gate.open(28451) as listener:
+            calling = asyncio.create_task(lease.agent.exec(["python3", "-c", call]))
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            with connection:
+                caller = await lease.gate.caller(connection)
+            await calling
+        assert caller is not None
+        assert caller.argv[-1] == call
+    world.do("echo AllowTcpForwarding no >>/etc/ssh/sshd_config; kill -HUP $server; sleep 1")
+    async with provider.open(label="gate", seed=0) as lease:
+        assert lease.gate is not None
+        with pytest.raises(Unavailable, match="AllowTcpForwarding remote"):
+            async with lease.gate.open(28451):
+                pass

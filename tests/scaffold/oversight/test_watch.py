@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.messages import HumanMessage
 
 from environments.sandbox import Sandbox
 from scaffold import (
@@ -29,7 +30,7 @@ from scaffold import (
 )
 from scaffold.events import Intervened, ToolRan
 from scaffold.models.scripted import Scripted, call
-from scaffold.oversight import ByFunction, HeldEnvironment, TrialUnknown, abort, allow, ask, deny
+from scaffold.oversight import ByFunction, TrialUnknown, abort, allow, ask, deny
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -101,8 +102,7 @@ async def overseen(
             emit=events.append,
         )
         with desk.over("t", policy=policy or ApproveAll(), meter=context.meter, emit=events.append) as watch:
-            context.watch = watch
-            context.env = HeldEnvironment(lease.agent, watch)
+            context.oversee(watch)
             yield Overseen(context=context, desk=desk, env=lease.agent, events=events)
 
 
@@ -304,6 +304,17 @@ async def test_a_scaffold_that_acts_by_itself_is_held_too() -> None:
         assert not running.done()
         trial.desk.resume()
         assert (await running).submission == "acted\n"
+
+
+async def test_a_paused_trial_asks_nothing_by_whichever_way_a_call_comes() -> None:
+    async with overseen(["fine"]) as trial:
+        trial.desk.pause()
+        asking = asyncio.ensure_future(trial.context.key.ask([HumanMessage(content="hello")], by="agent"))
+        await trial.until("stands")
+        assert trial.context.meter.steps == 0
+        trial.desk.resume()
+        assert (await asking).text == "fine"
+        assert trial.context.meter.steps == 1
 
 
 async def test_trials_that_come_while_a_study_is_paused_wait_too() -> None:

@@ -225,26 +225,43 @@ def pids() -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
+def described(pid: int, seen: list[bytes]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"pid": pid, "started": int(seen[19]), "parent": int(seen[1])}
+    entry["state"] = seen[0].decode()
+    entry["argv"] = field(f"/proc/{pid}/cmdline").decode(errors="replace").split("\0")[:-1]
+    entry["mapped"] = mapped(pid)
+    entry["cwd"] = None
+    with contextlib.suppress(OSError):
+        entry["cwd"] = os.readlink(f"/proc/{pid}/cwd")
+    return entry
+
+
 def processes(_: bytes, without: list[int]) -> Answer:
     """Living processes of the machine: no kernel threads, not us, not the first one."""
-    hidden = {1, os.getpid(), os.getppid(), *without}
+    hidden = {1, 2, os.getpid(), os.getppid(), *without}
     found = []
     for pid in pids():
-        try:
+        with contextlib.suppress(OSError):  # ended meanwhile, or not ours to see
             seen = stat_of(pid)
-            state, parent, started = seen[0].decode(), int(seen[1]), int(seen[19])
-            if pid in hidden or state == "Z" or pid == 2 or parent == 2:
-                continue
-            entry = {"pid": pid, "started": started, "parent": parent, "state": state}
-            entry["argv"] = field(f"/proc/{pid}/cmdline").decode(errors="replace").split("\0")[:-1]
-            entry["mapped"] = mapped(pid)
-            entry["cwd"] = None
-            with contextlib.suppress(OSError):
-                entry["cwd"] = os.readlink(f"/proc/{pid}/cwd")
-        except OSError:  # ended meanwhile, or not ours to see
-            continue
-        found.append(entry)
+            if pid not in hidden and seen[0] != b"Z" and int(seen[1]) != 2:
+                found.append(described(pid, seen))
     return {"processes": found}, b""
+
+
+def caller(_: bytes, source: int, target: int) -> Answer:
+    """Who holds the socket that is connected from one loopback port to another; of several the youngest."""
+    found: list[dict[str, Any]] = []
+    for row in field("/proc/net/tcp").decode().splitlines()[1:]:
+        columns = row.split()
+        ends = [end.partition(":") for end in columns[1:3]]
+        if [(address_of(address), int(port, 16)) for address, _, port in ends] == [
+            ("127.0.0.1", source),
+            ("127.0.0.1", target),
+        ]:
+            for pid in holders().get(int(columns[9]), []):
+                with contextlib.suppress(OSError):
+                    found.append(described(pid, stat_of(pid)))
+    return {"processes": sorted(found, key=lambda each: -int(each["started"]))[:1]}, b""
 
 
 def address_of(text: str) -> str:
@@ -329,6 +346,7 @@ VERBS: Mapping[str, Callable[..., Answer]] = {
     "chmod": chmod,
     "launch": launch,
     "processes": processes,
+    "caller": caller,
     "listeners": listeners,
     "dial": dial,
     "signal": send_signal,

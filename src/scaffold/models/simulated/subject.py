@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.chat import NO_KEY, PooledChatOpenAI
 from scaffold.models.connected import PooledModel
 from scaffold.models.price import FREE, Price
@@ -32,6 +33,7 @@ class SimulatedSubject:
 
     profile: Profile
     price: Price = FREE
+    pace: Pace = UNPACED
     simulated: bool = field(default=True, init=False)
 
     @property

@@ -1,0 +1,218 @@
+"""The one way to a subject: every call of every trial comes here, is let through or refused, and recorded."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scaffold.broker.lineage import Lineage
+from scaffold.broker.pace import UNPACED, Pace, Pacer
+from scaffold.budget import Meter
+from scaffold.errors import BudgetSpent, ContextFull, KeyRevoked
+from scaffold.events import Asked, Replied
+from scaffold.protocols import RelayingModel
+from scaffold.types import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from scaffold.broker.census import Census, Sighting
+    from scaffold.broker.key import Key
+    from scaffold.events import Event
+    from scaffold.protocols import Model, Subject
+    from scaffold.types import Budget
+
+__all__ = ["Broker", "Paces"]
+
+R = TypeVar("R", bound=Reply)
+
+
+class Paces:
+    """One pacer a provider, whichever and however many of its models are studied."""
+
+    def __init__(self) -> None:
+        self._pacers: dict[tuple[str, Pace], Pacer] = {}
+
+    def of(self, subject: Subject) -> Pacer:
+        """Return the pacer of a subject's provider: by its `provider`, or else by its name."""
+        pace: Pace = getattr(subject, "pace", UNPACED)
+        place = (str(getattr(subject, "provider", subject.name)), pace)
+        return self._pacers.setdefault(place, Pacer(pace))
+
+
+class Broker:
+    """Owns a connected subject, and hands out keys to it.
+
+    Args:
+        model: the connected subject. Nobody else asks it.
+        pacer: of the subject's provider; without one nothing waits.
+        valid: asked before every call and after every answer: None where all is well, else why nobody is to
+            ask anything any more. Then every key is revoked for good.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        pacer: Pacer | None = None,
+        valid: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.model = model
+        self._pacer = pacer or Pacer(UNPACED)
+        self._valid = valid
+        self._keys: dict[bytes, Key] = {}
+        self.closed: str | None = None
+        """Why nobody is to ask anything any more; None while somebody may."""
+
+    @property
+    def serves(self) -> str | None:
+        """What a program inside a machine may call the model; None where the subject answers none."""
+        return self.model.serves if isinstance(self.model, RelayingModel) else None
+
+    @property
+    def relaying(self) -> RelayingModel:
+        """The subject, for what is asked in the protocol's own form.
+
+        Raises:
+            TypeError: it does not speak it.
+        """
+        if not isinstance(self.model, RelayingModel):
+            raise TypeError(f"{type(self.model).__name__} answers no requests of programs inside a machine")
+        return self.model
+
+    def admit(
+        self,
+        *,
+        budget: Budget,
+        emit: Callable[[Event], None] = lambda _: None,
+        census: Census | None = None,
+        world: Sequence[Sighting] = (),
+        machine: str = "",
+    ) -> Lineage:
+        """Begin a trial: its budget's clock starts now, and its agent's key is the lineage's first.
+
+        Args:
+            budget: of all generations together.
+            emit: keeps the record.
+            census: looks at the trial's machines; without one nothing is attributed but calls.
+            world: what it saw before the agent came.
+            machine: where the trial's own agent acts, as the census calls it.
+
+        Raises:
+            KeyRevoked: there are to be no keys any more.
+        """
+        return Lineage(self, meter=Meter(budget), emit=emit, census=census, world=world, machine=machine)
+
+    def register(self, key: Key) -> None:
+        """Know a key from now on.
+
+        Raises:
+            KeyRevoked: there are to be no keys any more.
+        """
+        if self.closed is not None:
+            raise KeyRevoked(self.closed)
+        self._keys[_digest(key.token)] = key
+
+    def find(self, token: str) -> Key | None:
+        """Return the key, of whatever trial and good or not, that a token stands for."""
+        return self._keys.get(_digest(token))
+
+    def revoke(self, key: Key, reason: str) -> None:
+        """Take one key back. The first reason stands."""
+        key.revoked = key.revoked or reason
+
+    def revoke_all(self, reason: str) -> None:
+        """Take every key back, and give out no more."""
+        self.closed = self.closed or reason
+        for key in self._keys.values():
+            self.revoke(key, reason)
+
+    def forget(self, key: Key) -> None:
+        """Let go of a key that was revoked; from now on it is like any made-up one."""
+        self._keys.pop(_digest(key.token), None)
+
+    def check(self, key: Key) -> None:
+        """See that a key is good.
+
+        Raises:
+            KeyRevoked: it is not.
+        """
+        if key.revoked is None and (reason := self._valid()) is not None:
+            self.revoke_all(reason)
+            self.revoke(key, reason)
+        if key.revoked is not None:
+            raise KeyRevoked(key.revoked)
+
+    async def carry(
+        self,
+        key: Key,
+        send: Callable[[], Awaitable[R]],
+        *,
+        by: str,
+        added: tuple[dict[str, str], ...],
+        settings: dict[str, Any] | None = None,
+    ) -> R:
+        """Make one call with a key, for `Key` alone.
+
+        Args:
+            key: whose call it is.
+            send: asks the subject.
+            by: the faculty that asks.
+            added: what is new in the conversation.
+            settings: what is new beside it.
+
+        Raises:
+            BudgetSpent, KeyRevoked, ModelFailed: as `Key.ask`.
+        """
+        lineage = key.lineage
+        meter, emit = lineage.meter, lineage.emit
+        self.check(key)
+        if lineage.hold is not None:
+            await lineage.hold()
+        meter.check()
+        with meter.waiting():
+            await self._pacer.enter()
+            try:
+                self.check(key)
+                step = key.step = meter.before_call()
+                emit(
+                    Asked(
+                        step=step, faculty=by, added=added, settings=settings or {}, generation=key.generation
+                    )
+                )
+                try:
+                    reply = await send()
+                except ContextFull as full:
+                    if key.calls:
+                        raise BudgetSpent("context") from full
+                    raise
+            finally:
+                self._pacer.leave()
+        meter.spend(reply.usage)
+        key.note(reply)
+        emit(_replied(step, by, reply, key.generation))
+        self.check(key)
+        return reply
+
+
+def _digest(token: str) -> bytes:
+    """Stand for a token: how long a look-up takes says nothing about those there are."""
+    return blake2b(token.encode(errors="replace"), digest_size=32).digest()
+
+
+def _replied(step: int, faculty: str, reply: Reply, generation: int) -> Replied:
+    usage = reply.usage
+    return Replied(
+        step=step,
+        faculty=faculty,
+        text=reply.text,
+        reasoning=str(reply.message.additional_kwargs.get("reasoning_content") or ""),
+        calls=tuple({"id": c.id, "name": c.name, "arguments": dict(c.arguments)} for c in reply.calls),
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cached_tokens=usage.cached_tokens,
+        money=usage.money,
+        seconds=round(reply.seconds, 6),
+        attempts=reply.attempts,
+        generation=generation,
+    )

@@ -1,0 +1,116 @@
+"""What a loop asks the subject with: one key each, good for as long as nobody takes it back."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from scaffold.broker.hearing import Hearing
+from scaffold.types import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from langchain_core.messages import BaseMessage
+
+    from scaffold.broker.lineage import Lineage
+    from scaffold.protocols import Tool
+    from scaffold.types import Relayed, Reply
+
+__all__ = ["Key"]
+
+
+def _token() -> str:
+    return f"sk-{secrets.token_urlsafe(32)}"
+
+
+@dataclass(eq=False, kw_only=True)
+class Key:
+    """One loop's right to ask the subject, and what it has done with it.
+
+    It is a `Model`: what asks a model can ask with a key, and is counted, recorded and refused there.
+    """
+
+    lineage: Lineage = field(repr=False)
+    member: int
+    """Counts the loops of the lineage in the order their keys were made."""
+    generation: int
+    parent: Key | None = field(repr=False)
+    machine: str = ""
+    """Where its loop acts, as the census calls the machine."""
+    token: str = field(default_factory=_token, repr=False)
+    """For programs inside the machine; nobody can guess it, and it opens nothing but the gate."""
+    revoked: str | None = None
+    """Why it is good no more."""
+    step: int = 0
+    """Number, within the lineage, of its latest call."""
+    calls: int = 0
+    """Answered ones."""
+    tool_calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    began: float = 0.0
+    """When its loop did, in seconds after the trial's clock started."""
+    ended: float | None = None
+    _hearing: Hearing = field(default_factory=Hearing, repr=False)
+
+    async def ask(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool] = (),
+        tool_choice: Literal["auto", "none"] = "auto",
+        seed: int | None = None,
+        by: str = "",
+        added: tuple[dict[str, str], ...] = (),
+    ) -> Reply:
+        """Ask the subject.
+
+        Args:
+            messages: the conversation.
+            tools: what the subject may call.
+            tool_choice: `none` for words only.
+            seed: for subjects that take one.
+            by: the faculty that asks, for the record.
+            added: instructions that are new in the conversation, for the record.
+
+        Raises:
+            BudgetSpent: nothing is left for another call, or the conversation has grown too long.
+            KeyRevoked: nothing is to be asked any more, or the answer came too late to be handed on.
+            ModelFailed: the subject's server gave no usable answer.
+        """
+        broker = self.lineage.broker
+
+        async def send() -> Reply:
+            return await broker.model.ask(messages, tools=tools, tool_choice=tool_choice, seed=seed)
+
+        return await broker.carry(self, send, by=by, added=added)
+
+    async def relay(self, request: Mapping[str, Any], *, by: str, seed: int | None = None) -> Relayed:
+        """Have the subject answer a request of the chat-completions protocol as it is.
+
+        Args:
+            request: the client's, checked to be one.
+            by: the faculty that asks, for the record.
+            seed: where the client gives none.
+
+        Raises:
+            BudgetSpent, KeyRevoked, ModelFailed: as `ask`.
+            TypeError: the subject cannot; see `Broker.serves`.
+        """
+        broker = self.lineage.broker
+        model = broker.relaying
+        heard = self._hearing.hear(request)
+
+        async def send() -> Relayed:
+            return await model.relay(request, seed=seed)
+
+        relayed = await broker.carry(self, send, by=by, added=heard.added, settings=heard.settings)
+        self._hearing.answered(heard, relayed.answer)
+        return relayed
+
+    def note(self, reply: Reply) -> None:
+        """Count an answer."""
+        self.calls += 1
+        self.tool_calls += len(reply.calls)
+        self.usage += reply.usage
