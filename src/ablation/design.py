@@ -10,19 +10,20 @@ import random
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ablation.errors import DesignFault
 from ablation.frozen import FrozenDesign
 from ablation.provenance import describe, instrument
 from ablation.record import digest
-from ablation.types import Role, TrialKey
-from scaffold import Budget, FacultyScaffold, Nothing, Reference, react
+from ablation.types import CanaryMode, Role, TrialKey
+from scaffold import ApproveAll, Budget, FacultyScaffold, Nothing, Reference, react
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from environments import Provider
+    from scaffold import Supervisor
     from scaffold.protocols import Scaffold, Subject
     from scenarios import Scenario
 
@@ -61,6 +62,8 @@ class Trial:
     scenario: Scenario[Any]
     subject: Subject
     budget: Budget
+    oversight: Supervisor = field(default_factory=ApproveAll)
+    canaries: CanaryMode = "note"
 
 
 def ablate(
@@ -123,6 +126,10 @@ class Study:
     void_retries: int = 2
     """How often a trial that could not be measured is run again."""
     order_seed: int = 0
+    oversight: Supervisor = field(default_factory=ApproveAll)
+    """Decides about each tool call of the arms; the controls' are theirs."""
+    canaries: CanaryMode = "note"
+    """What is done when an agent touches something that is there for no use."""
 
     def __post_init__(self) -> None:
         _check_names("study", [self.name])
@@ -133,6 +140,10 @@ class Study:
             raise DesignFault("only one arm can be the baseline")
         if self.void_retries < 0:
             raise DesignFault("void_retries must not be negative")
+        if not callable(self.oversight):
+            raise DesignFault("oversight has to be an async callable `(call, view) -> Decision`")
+        if self.canaries not in get_args(CanaryMode):
+            raise DesignFault(f"canaries is {self.canaries!r}: choose from {', '.join(get_args(CanaryMode))}")
 
     @property
     def all_arms(self) -> tuple[Arm, ...]:
@@ -170,6 +181,8 @@ class Study:
             scenario=scenario,
             subject=arm.subject or self.subject,
             budget=arm.budget or self.budget,
+            oversight=self.oversight if arm.role == "arm" else ApproveAll(),
+            canaries=self.canaries,
         )
 
     def freeze(self) -> FrozenDesign:
@@ -187,6 +200,8 @@ class Study:
                 "machine": describe(self.environment),
                 "budget": self.budget.model_dump(mode="json"),
                 "void_retries": self.void_retries,
+                "oversight": describe(self.oversight),
+                "canaries": self.canaries,
                 "order": [str(trial.key) for trial in self.trials()],
                 "instrument": instrument(),
             }

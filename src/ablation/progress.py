@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -13,14 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from rich.console import Console, RenderableType
 
     from ablation.tally import Progress
     from ablation.types import Outcome
 
-__all__ = ["watching"]
+__all__ = ["Display", "watching"]
 
 LINE_EVERY_S = 10.0
 
@@ -30,25 +31,64 @@ _STYLES: dict[Outcome, str] = {
     "limit": "yellow",
     "refused": "magenta",
     "self_inflicted": "bright_red",
+    "aborted": "blue",
+    "canary": "bright_yellow",
     "void": "cyan",
     "leaked": "bold red",
 }
 
 
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def show(self, progress: Progress) -> None:
+        """Take the newest in; what a runner is to call."""
+        ...
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Leave the terminal to somebody else meanwhile."""
+        ...
+
+
 @contextmanager
-def watching(console: Console, *, title: str) -> Iterator[Callable[[Progress], None]]:
-    """Yield what a runner is to call with its progress.
+def watching(console: Console, *, title: str) -> Iterator[Display]:
+    """Yield the display that a runner is to tell its progress.
 
     Args:
         console: where to show it; standard error, so that results can be piped.
         title: the study's name.
     """
     if not console.is_terminal:
-        yield _Lines(console=console, title=title).show
+        yield _Lines(console=console, title=title)
         return
-    live = Live(console=console, refresh_per_second=4, transient=True)
-    with live:
-        yield lambda progress: live.update(_Screen(title=title, progress=progress, at=monotonic()))
+    screen = _Live(console=console, title=title)
+    with screen.live:
+        yield screen
+
+
+@dataclass(kw_only=True)
+class _Live:
+    """A table that is drawn anew in its place."""
+
+    console: Console
+    title: str
+    live: Live = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.live = Live(console=self.console, refresh_per_second=4, transient=True)
+
+    def show(self, progress: Progress) -> None:
+        """Draw it anew."""
+        self.live.update(_Screen(title=self.title, progress=progress, at=monotonic()))
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the table off the screen, and put it back below what came in between."""
+        self.live.stop()
+        try:
+            yield
+        finally:
+            self.live.start(refresh=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +143,11 @@ class _Lines:
     console: Console
     title: str
     due: float = 0.0
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Lines stand where they are."""
+        yield
 
     def show(self, progress: Progress) -> None:
         """Print where the study stands, if it is time to."""

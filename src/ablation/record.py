@@ -2,7 +2,8 @@
 
 The first line carries a genesis digest bound to what the log is about, so that a log copied to another
 name is found. Changing, dropping, swapping or inserting a line breaks the chain at that line; cutting
-lines off the end leaves a chain that is sound but has another head than the ledger says.
+lines off the end leaves a chain that is sound but has another head than the ledger says. A log can be
+looked at with any pager: in what an agent wrote, whatever does something to a terminal stands escaped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 from ablation.errors import DiskFull, FolderFault, RecordFault
+from ablation.untrusted import inert_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,7 +99,7 @@ class EventLog:
         Raises:
             DiskFull: the event did not fit; all earlier ones stand.
         """
-        line = _encode({"n": self.lines, "prev": self.head, "at": time(), "kind": kind, **fields})
+        line = inert_json(_encode({"n": self.lines, "prev": self.head, "at": time(), "kind": kind, **fields}))
         rest = memoryview(line + b"\n")
         try:
             while rest:

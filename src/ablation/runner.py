@@ -16,14 +16,16 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ablation.errors import AblationFault
+from ablation.errors import AblationFault, DesignFault
 from ablation.ledger import Ledger
 from ablation.store import Origin, StudyFolder, hold
+from ablation.switchboard import within_reach
 from ablation.tally import Tally
 from ablation.trial import run_trial
 from environments import ContainmentRefused, Halted, Unavailable, warden
 from environments.pool import Pool
 from scaffold.broker import Broker, Paces
+from scaffold.oversight import Oversight, may_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,6 +76,7 @@ async def run_study(
     on_progress: Callable[[Progress], None] | None = None,
     origin: Origin | None = None,
     script: bytes | None = None,
+    oversight: Oversight | None = None,
 ) -> StudyResult:
     """Run every trial of a study that its folder holds no result of yet.
 
@@ -86,8 +89,10 @@ async def run_study(
         on_progress: called after every trial's beginning and end.
         origin: how `redline resume` can build the study again.
         script: the text the study was built from, kept beside the design.
+        oversight: pauses, steps and aborts its trials, and knows the person to ask.
 
     Raises:
+        DesignFault: the study asks a person about tool calls, and none is there.
         OtherStudy: the folder holds something else.
         FolderBusy: another runner is in the folder.
         RecordFault: the folder's record was changed.
@@ -97,13 +102,16 @@ async def run_study(
         Halted: the warden has ended every machine: it was told to, or the lease was not renewed.
     """
     path, began = Path(out), monotonic()
+    desk = oversight or Oversight()
+    _require_person(study, desk)
     frozen = study.freeze()
     with hold(path):
         folder = StudyFolder.enter(path, frozen, origin=origin or Origin(), script=script)
         with _unmade_where_nothing_ran(folder), Ledger.open(folder) as ledger:
-            runner = _Runner(study=study, ledger=ledger, on_progress=on_progress or _ignore)
+            runner = _Runner(study=study, ledger=ledger, on_progress=on_progress or _ignore, oversight=desk)
             with _settled_heap(), warden.studying(path):
-                await runner.run(concurrency or default_concurrency())
+                async with within_reach(desk, path):
+                    await runner.run(concurrency or default_concurrency())
             teardown = await warden.census()
             ledger.note("teardown", {"machines": teardown.machines, "left": list(teardown.left)})
             return StudyResult(
@@ -113,6 +121,14 @@ async def run_study(
                 left=teardown.left,
                 seconds=monotonic() - began,
             )
+
+
+def _require_person(study: Study, oversight: Oversight) -> None:
+    if may_ask(study.oversight) and not oversight.attended:
+        raise DesignFault(
+            "the study leaves tool calls to a person, and none is there: run it in a terminal, or give "
+            "run_study an Oversight(person=...)"
+        )
 
 
 @contextmanager
@@ -146,6 +162,7 @@ class _Runner:
     study: Study
     ledger: Ledger
     on_progress: Callable[[Progress], None]
+    oversight: Oversight
     brokers: dict[int, Broker] = field(default_factory=dict)
     tally: Tally = field(init=False)
 
@@ -201,6 +218,7 @@ class _Runner:
                 broker=self.brokers[id(trial.subject)],
                 log=log,
                 attempt=len(self.ledger.attempts(key)),
+                oversight=self.oversight,
             )
             await asyncio.to_thread(log.sync)
             self.ledger.end(key, outcome=record.outcome, head=log.head, lines=log.lines)

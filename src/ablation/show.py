@@ -71,6 +71,8 @@ class _Teller:
             "replied": self._replied,
             "tool": self._ran,
             "limit": self._limit,
+            "intervened": self._intervened,
+            "canary": self._touched,
             "generation": self._generation,
             "forged": self._forged,
             "no_descent": self._no_descent,
@@ -146,6 +148,19 @@ class _Teller:
             [f"the budget ran out: {untrusted.line(str(event.get('limit')))}"], indent=4, style="yellow"
         )
 
+    def _intervened(self, event: Mapping[str, Any]) -> None:
+        about = f" {event.get('tool')}" if event.get("tool") else ""
+        why = f": {event.get('reason')}" if event.get("reason") else ""
+        waited = f", after {float(event.get('seconds') or 0):.1f} s"
+        told = f"{event.get('what')}{about} by a {event.get('by')}{why}{waited}"
+        self._print([untrusted.line(told)], indent=4, style="bold blue")
+
+    def _touched(self, event: Mapping[str, Any]) -> None:
+        told = (
+            f"canary {event.get('how')}: {event.get('thing')} {event.get('canary')}, {event.get('evidence')}"
+        )
+        self._print([untrusted.line(told)], indent=4, style="bold yellow")
+
     def _generation(self, event: Mapping[str, Any]) -> None:
         """The tree at the end tells what came of each; here it only ends."""
         self._print([f"the loop of generation {event.get('number')} has ended"], indent=0, style="dim")
@@ -189,6 +204,8 @@ class _Teller:
         spent = f"{record.steps} steps, {record.tokens:,} tokens, {record.seconds:.1f} s"
         self.console.print()
         self.console.print(Text.assemble((f"{record.outcome}{limit}", colour), f" after {spent}"))
+        if not record.unaided:
+            self._print(["a supervisor kept a call from running or ended the episode"], indent=0)
         if record.cause:
             self._print([untrusted.line(record.cause)], indent=0)
         if record.lineage is not None and record.lineage.generations:

@@ -26,6 +26,7 @@ from ablation.errors import FolderBusy, FolderFault, OtherStudy, RecordFault
 from ablation.frozen import FrozenDesign
 from ablation.record import END, digest, last_line
 from ablation.types import TrialRecord
+from ablation.untrusted import inert_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +141,8 @@ class StudyFolder:
         }
         new = self.path / "study.json.new"
         with new.open("wb") as file:
-            file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            plain = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+            file.write(inert_json(plain))
             file.flush()
             os.fsync(file.fileno())
         new.rename(self.path / "study.json")

@@ -1,6 +1,6 @@
 """One attempt at a trial: the one place where scaffold, scenario and machine meet.
 
-Whatever happens comes to one of seven outcomes. What the agent did counts as its result; what redline, the
+Whatever happens comes to one of nine outcomes. What the agent did counts as its result; what redline, the
 scenario, the scaffold's code or the subject's server did makes the trial void, which is neither success
 nor failure. Cancelling leaves a log without an end: an interrupted attempt.
 """
@@ -18,10 +18,11 @@ import structlog
 from ablation.descent import lineage_record, machines_of
 from ablation.errors import AblationFault
 from ablation.record import END, digest
+from ablation.sentinel import Sentinel
 from ablation.types import MilestoneRecord, Spend, TrialRecord
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
 from environments.containment import Examiner, require_closed
-from scaffold import BudgetSpent, Context, Episode
+from scaffold import BudgetSpent, Context, Episode, EpisodeEnded, Oversight
 from scaffold.broker import census_of
 from scaffold.events import Event, as_fields
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from environments import Lease, Probe, Provider
     from environments import Phase as Moment
     from scaffold import Broker, Lineage
+    from scaffold.oversight import Watch
     from scenarios import Verdict
 
 __all__ = ["run_trial"]
@@ -49,7 +51,13 @@ _diagnostics = structlog.get_logger(__name__)
 
 
 async def run_trial(
-    trial: Trial, *, provider: Provider, broker: Broker, log: EventLog, attempt: int = 1
+    trial: Trial,
+    *,
+    provider: Provider,
+    broker: Broker,
+    log: EventLog,
+    attempt: int = 1,
+    oversight: Oversight | None = None,
 ) -> TrialRecord:
     """Run one attempt and write its log from the first line to the last.
 
@@ -59,6 +67,7 @@ async def run_trial(
         broker: the way to the connected subject.
         log: a fresh log.
         attempt: counts from 1.
+        oversight: the hand on the running study; one that nobody uses unless told.
 
     Raises:
         ContainmentRefused: the scenario is hazardous and its machine is not shown to be closed.
@@ -66,7 +75,8 @@ async def run_trial(
         Halted: the warden has ended every machine; the attempt has no end.
         DiskFull: the log cannot be written.
     """
-    run = _Attempt(trial=trial, log=log)
+    sentinel = Sentinel(mode=trial.canaries, note=log.append)
+    run = _Attempt(trial=trial, log=log, oversight=oversight or Oversight(), sentinel=sentinel)
     log.append(
         "trial",
         {
@@ -104,6 +114,9 @@ class _Attempt:
 
     trial: Trial
     log: EventLog
+    oversight: Oversight
+    sentinel: Sentinel
+    watch: Watch | None = None
     phase: Phase = "opening"
     examiner: Examiner | None = None
     hurdles: tuple[str, ...] = ()
@@ -122,6 +135,9 @@ class _Attempt:
             episode = await self._act(lease, broker, examiner)
             self.phase = "freezing"
             await lease.control.freeze()
+            # Before anything of ours looks into files: from here on, a reading may be the judge's.
+            async with asyncio.timeout(JUDGE_S):
+                await self.sentinel.look()
             await self._settle()
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
@@ -155,6 +171,8 @@ class _Attempt:
                 "instruction_digest": digest(scenario.instruction.encode()),
             },
         )
+        async with asyncio.timeout(PREPARE_S):
+            await self.sentinel.plant(lease, self.trial.key.seed)
         return prepared.secret
 
     async def _act(self, lease: Lease, broker: Broker, examiner: Examiner) -> Episode:
@@ -169,26 +187,42 @@ class _Attempt:
         self.context = context = Context(
             env=lease.agent, key=lineage.first, seed=trial.key.seed, gate=lease.gate
         )
+        context.witness = self.sentinel.witness
         began = monotonic()
-        deadline = asyncio.timeout(trial.budget.seconds + GRACE_S)
+        overseen = self.oversight.over(
+            str(trial.key), policy=trial.oversight, meter=context.meter, emit=self._note
+        )
         try:
-            async with deadline:
-                episode = await examiner.watch(
-                    trial.scaffold.run(trial.scenario.instruction, lease.agent, context=context)
-                )
-        except BudgetSpent as spent:
-            episode = context.episode("limit", limit=spent.limit)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            episode = context.episode("limit", limit="seconds")
+            with overseen as self.watch:
+                context.oversee(self.watch)
+                async with self.sentinel.watching(self.watch):
+                    episode = await self._play(context, self.watch, examiner)
         finally:
-            self.seconds = monotonic() - began
+            self.seconds = monotonic() - began - context.meter.stood
             lineage.revoke("the trial's episode is over")
         self.episode = episode
         self.log.append("episode", {**asdict(episode), "seconds": self.seconds})
         await examiner.settle()
         return episode
+
+    async def _play(self, context: Context, watch: Watch, examiner: Examiner) -> Episode:
+        """Run the scaffold to its end, to that of its time, or to where it is ended from outside."""
+        scaffold, instruction = self.trial.scaffold, self.trial.scenario.instruction
+        deadline = None
+        try:
+            async with context.meter.limited(grace=GRACE_S) as deadline:
+                episode = await examiner.watch(scaffold.run(instruction, context.env, context=context))
+        except BudgetSpent as spent:
+            episode = context.episode("limit", limit=spent.limit)
+        except EpisodeEnded as end:
+            episode = context.episode(end.stop)
+        except TimeoutError:
+            if deadline is None or not deadline.expired():
+                raise
+            if watch.ended is None:
+                episode = context.episode("limit", limit="seconds")
+        # However the scaffold took it: an episode that was ended from outside has no end of its own.
+        return context.episode(watch.ended) if watch.ended else episode
 
     async def _settle(self) -> None:
         """Say whose each process and file is, while they still are what the agent left."""
@@ -263,6 +297,10 @@ class _Attempt:
             seconds=self.seconds,
             faculties={name: Spend(**asdict(use)) for name, use in spent.faculties.items()},
             certificate=self._closure().get("certificate", {}),
+            interventions=self.watch.interventions if self.watch else 0,
+            unaided=not (self.watch and self.watch.helped),
+            canaries=tuple(self.sentinel.touched),
+            canaries_unwatched=self.sentinel.unwatched,
             lineage=None if self.lineage is None else lineage_record(self.lineage),
             attempt=attempt,
         )
@@ -281,7 +319,7 @@ def _outcome(verdict: Verdict, episode: Episode) -> Outcome:
     if verdict.self_inflicted:
         return "self_inflicted"
     match episode.stop:
-        case "refused" | "limit" as stop:
+        case "refused" | "limit" | "aborted" | "canary" as stop:
             return stop
         case _:
             return "failure"

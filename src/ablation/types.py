@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "CanaryMode",
+    "CanaryRecord",
     "GenerationRecord",
     "LineageRecord",
     "MilestoneRecord",
@@ -17,9 +19,15 @@ __all__ = [
     "TrialRecord",
 ]
 
-Outcome = Literal["success", "failure", "refused", "limit", "self_inflicted", "void", "leaked"]
+Outcome = Literal[
+    "success", "failure", "refused", "limit", "self_inflicted", "aborted", "canary", "void", "leaked"
+]
 """How a trial ended. `void`: shown to be our fault, so neither success nor failure. `leaked`: something of
-its machine outlived it, which is our fault too, and is never run again as if nothing had happened."""
+its machine outlived it, which is our fault too, and is never run again as if nothing had happened. `aborted`
+and `canary`: not a success by the time a supervisor, or a touched canary, ended the episode."""
+
+CanaryMode = Literal["off", "note", "pause", "end"]
+"""What is done about a touched canary: none are planted, it is noted, the trial waits, the episode ends."""
 
 Role = Literal["arm", "positive_control", "negative_control"]
 
@@ -42,6 +50,21 @@ class MilestoneRecord(BaseModel):
 
     name: str
     passed: bool
+    evidence: str
+    """One line; untrusted text wherever it is shown."""
+
+
+class CanaryRecord(BaseModel):
+    """A touch of something that nobody has a use for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    canary: str
+    thing: str
+    """`file`, `credential` or `host`."""
+    how: str
+    """`read`, `changed`, `moved`, `deleted`, `used`, `shown` or `called`."""
+    step: int
     evidence: str
     """One line; untrusted text wherever it is shown."""
 
@@ -110,7 +133,8 @@ class TrialRecord(BaseModel):
     seed: int
     outcome: Outcome
     stop: str | None = None
-    """How the episode ended: finished, stalled, refused, limit; None where it never began or broke."""
+    """How the episode ended: finished, stalled, refused, limit, aborted, canary; None where it never began
+    or broke."""
     limit: str | None = None
     """Which budget ran out."""
     cause: str = ""
@@ -129,6 +153,14 @@ class TrialRecord(BaseModel):
     seconds: float = 0.0
     """Wall time of the agent's episode."""
     faculties: dict[str, Spend] = Field(default_factory=dict)
+    interventions: int = 0
+    """What supervisors did about the trial, looking on and letting it go on included."""
+    unaided: bool = True
+    """No call was kept from running and nobody ended the episode: the outcome is the agent's own."""
+    canaries: tuple[CanaryRecord, ...] = ()
+    """What was touched that nobody has a use for."""
+    canaries_unwatched: tuple[str, ...] = ()
+    """What could not be told about canaries on this machine."""
     behaviours: tuple[str, ...] = ()
     certificate: dict[str, Any] = Field(default_factory=dict)
     lineage: LineageRecord | None = None

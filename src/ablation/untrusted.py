@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["LINE", "PASSAGE", "csv_cell", "fold", "line", "passage"]
+__all__ = ["LINE", "PASSAGE", "csv_cell", "fold", "inert_json", "line", "passage", "spelled"]
 
 LINE = 240
 """Characters of a line that are shown."""
@@ -25,7 +25,14 @@ _ESCAPES = re.compile(
 )
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _UNDECODED = frozenset({"Cs", "Co", "Cn"})
-_FORMULA_STARTS = ("=", "+", "-", "@")
+# Letters and marks that show nothing: fillers, joiners, variation selectors.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+# The signs as spreadsheets know them, full width and small forms among them, and a minus as printers set it.
+_FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212")
+_LEADING = " \t'\"`,;\u2018\u2019\u201c\u201d\uff02\uff07"
+"""What a spreadsheet may skip, or take for the end of the cell before, ahead of a formula."""
 
 
 def passage(text: str, *, limit: int = PASSAGE) -> str:
@@ -59,14 +66,56 @@ def fold(text: str, *, lines: int, width: int = LINE) -> list[str]:
 def csv_cell(text: str) -> str:
     """Return `text` as one line that no spreadsheet takes for a formula."""
     flat = line(text)
-    return f"'{flat}" if flat.startswith(_FORMULA_STARTS) else flat
+    return f"'{flat}" if flat.lstrip(_LEADING).startswith(_FORMULA_STARTS) else flat
+
+
+def spelled(text: str) -> str:
+    """Return `text` with its lines and every character that does not show spelled out, as ⟨U+202E⟩.
+
+    For whoever has to decide about it: what is approved is what was shown. Nothing is cut.
+    """
+    return "".join(character if _shows(character) else f"⟨U+{ord(character):04X}⟩" for character in text)
+
+
+def _shows(character: str) -> bool:
+    if character == "\n" or " " <= character <= "~":
+        return True
+    return unicodedata.category(character)[0] in "LMNPS" and not _BLANK.match(character)
+
+
+class _Escapes(dict[int, str]):
+    """For `str.translate`: characters that do something or show nothing, as JSON escapes them."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character in "\n\r\t" or _shows(character) or unicodedata.category(character) == "Zs":
+            escaped = character
+        else:
+            units = character.encode("utf-16-be", "surrogatepass").hex()
+            escaped = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+        self[code] = escaped
+        return escaped
+
+
+_ESCAPED = _Escapes()
+
+
+def inert_json(data: bytes) -> bytes:
+    """Return JSON in UTF-8 that means the same and in which no character does anything to a terminal.
+
+    Encoders escape only what is below U+0020. DEL, C1 controls, bidirectional overrides, line separators
+    and characters that show nothing stand for themselves otherwise. Plain ASCII comes back as it is.
+    """
+    if data.isascii() and b"\x7f" not in data:
+        return data
+    return data.decode().translate(_ESCAPED).encode()
 
 
 def _harmless(character: str) -> str:
     if character in "\n\t" or " " <= character <= "~":
         return character
     category = unicodedata.category(character)
-    if category in _UNSEEN:
+    if category in _UNSEEN or _BLANK.match(character):
         return ""
     return "\N{REPLACEMENT CHARACTER}" if category in _UNDECODED else character
 

@@ -9,14 +9,17 @@ from scaffold.errors import (
     BudgetSpent,
     ContextFull,
     DescentRefused,
+    EpisodeEnded,
     KeyRevoked,
     ModelFailed,
     ScaffoldFault,
     ScaffoldStuck,
+    Unattended,
 )
 from scaffold.faculties import Execute, Explore, Plan, Repair
 from scaffold.graph import FacultyScaffold, GraphScaffold, react, start_state
 from scaffold.inside import InsideAgent
+from scaffold.oversight import ApproveAll, Ask, Decision, Oversight, Rule, Rules, Supervisor, View
 from scaffold.prompts import Prompt
 from scaffold.protocols import Faculty, Model, RelayingModel, Scaffold, Subject, Tool
 from scaffold.tools import DEFAULT_TOOLS, FunctionTool
@@ -35,14 +38,18 @@ from scaffold.types import (
 
 __all__ = [
     "DEFAULT_TOOLS",
+    "ApproveAll",
+    "Ask",
     "Broker",
     "Budget",
     "BudgetSpent",
     "Context",
     "ContextFull",
     "Conversation",
+    "Decision",
     "DescentRefused",
     "Episode",
+    "EpisodeEnded",
     "Execute",
     "Explore",
     "Faculty",
@@ -58,6 +65,7 @@ __all__ = [
     "Model",
     "ModelFailed",
     "Nothing",
+    "Oversight",
     "Pace",
     "Plan",
     "Prompt",
@@ -66,16 +74,21 @@ __all__ = [
     "RelayingModel",
     "Repair",
     "Reply",
+    "Rule",
+    "Rules",
     "Scaffold",
     "ScaffoldFault",
     "ScaffoldStuck",
     "State",
     "Subject",
+    "Supervisor",
     "Tool",
     "ToolCall",
     "ToolOutcome",
+    "Unattended",
     "Update",
     "Usage",
+    "View",
     "react",
     "start_state",
 ]

@@ -10,7 +10,7 @@ from scaffold.errors import BudgetSpent, ModelFailed
 from scaffold.types import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from scaffold.types import Budget
 
@@ -30,11 +30,17 @@ class Meter:
         self._waited = 0.0
         """For the call that was cut off after the longest wait."""
         self._noted = ""
+        self._limits: dict[asyncio.Timeout, float] = {}
+        self._standing = 0
+        self._stood_since = 0.0
+        self.stood = 0.0
+        """Seconds during which the clock stood still."""
 
     @property
     def seconds(self) -> float:
-        """Wall time since the start."""
-        return asyncio.get_running_loop().time() - self._started
+        """Wall time since the start, less what the clock stood still."""
+        now = self._stood_since if self._standing else asyncio.get_running_loop().time()
+        return now - self._started
 
     @property
     def deadline(self) -> float:
@@ -86,6 +92,49 @@ class Meter:
         finally:
             del self._unanswered[mark]
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Stop the clock, and with it every deadline, for as long as somebody else is waited for."""
+        loop = asyncio.get_running_loop()
+        if not self._standing:
+            self._stood_since = loop.time()
+            self._reschedule(lambda _: None)
+        self._standing += 1
+        try:
+            yield
+        finally:
+            self._standing -= 1
+            if not self._standing:
+                stood = loop.time() - self._stood_since
+                self.stood += stood
+                self._started += stood
+                self._reschedule(lambda grace: self.deadline + grace)
+
+    def _reschedule(self, when: Callable[[float], float | None]) -> None:
+        for limit, grace in self._limits.items():
+            if not limit.expired():
+                limit.reschedule(when(grace))
+
+    @asynccontextmanager
+    async def limited(self, *, grace: float = 0.0) -> AsyncGenerator[asyncio.Timeout, None]:
+        """Run what is inside under `asyncio.timeout`, `grace` seconds after the deadline.
+
+        The limit yielded tells whether it was this one that ended it with a `TimeoutError`.
+        """
+        async with asyncio.timeout_at(None if self._standing else self.deadline + grace) as limit:
+            self._limits[limit] = grace
+            try:
+                yield limit
+            finally:
+                self._limits.pop(limit, None)
+
+    def cut(self) -> None:
+        """Let the outermost limit expire now, whatever the clock says."""
+        outermost = next((limit for limit in self._limits if not limit.expired()), None)
+        if outermost is not None:
+            del self._limits[outermost]
+            outermost.reschedule(asyncio.get_running_loop().time())
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
         """Cancel what runs inside at the deadline. A `TimeoutError` of its own passes through.
@@ -95,7 +144,7 @@ class Meter:
             ModelFailed: the time is up, on the server's account.
         """
         try:
-            async with asyncio.timeout_at(self.deadline) as limit:
+            async with self.limited() as limit:
                 yield
         except TimeoutError as error:
             if not limit.expired():

@@ -11,18 +11,20 @@ from scaffold.bench import Bench
 from scaffold.broker import Broker
 from scaffold.conversation import Conversation
 from scaffold.events import FacultyEntered, LimitReached, ToolRan
-from scaffold.types import Episode, FacultyUse, Reply, Stop, Update
+from scaffold.oversight import HeldEnvironment
+from scaffold.types import Episode, FacultyUse, Reply, Stop, ToolOutcome, Update
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from environments import Environment, Gate
     from scaffold.broker import Key
     from scaffold.budget import Meter
     from scaffold.events import Event
+    from scaffold.oversight import Watch
     from scaffold.prompts import Prompt
     from scaffold.protocols import Model, Tool
-    from scaffold.types import Budget, ToolCall, ToolOutcome
+    from scaffold.types import Budget, ToolCall
 
 __all__ = ["Context"]
 
@@ -41,6 +43,10 @@ class Context:
     bench: Bench = field(default_factory=Bench)
     uses: dict[str, FacultyUse] = field(default_factory=dict)
     """What each faculty has used so far; readable also after a fault."""
+    watch: Watch | None = None
+    """Holds the trial and approves its calls; None where nobody oversees it."""
+    witness: Callable[[ToolCall, ToolOutcome], Awaitable[None]] | None = None
+    """Told of each call that ran, before the subject is given its answer."""
     _acting: str = field(default="", init=False)
 
     @classmethod
@@ -68,6 +74,12 @@ class Context:
         """Put an event on the trial's record."""
         return self.key.lineage.emit
 
+    def oversee(self, watch: Watch) -> None:
+        """Put the trial under oversight: calls are approved, and all it does waits while it is paused."""
+        self.watch = watch
+        self.env = HeldEnvironment(self.env, watch)
+        self.key.lineage.hold = watch.before_turn
+
     @asynccontextmanager
     async def descend(
         self, *, env: Environment, gate: Gate | None = None, machine: str | None = None
@@ -89,7 +101,7 @@ class Context:
         key = lineage.descend(self.key, machine=machine)
         await lineage.begin(key)
         try:
-            yield Context(env=env, key=key, seed=self.seed, gate=gate)
+            yield Context(env=env, key=key, seed=self.seed, gate=gate, watch=self.watch, witness=self.witness)
         finally:
             await lineage.end(key)
 
@@ -145,13 +157,28 @@ class Context:
 
         The answers join the conversation in the order of the calls, whichever group was faster.
         """
-        spent = time.perf_counter()
+        busy = 0.0
         for index, call in self.bench.of_group(group):
+            refusal = await self._refusal(call, faculty)
             started = time.perf_counter()
-            outcome = await self.bench.run(call, self.env)
-            self._answer(index, call, outcome, time.perf_counter() - started)
-        self._use(faculty, seconds=time.perf_counter() - spent)
+            outcome = refusal or await self.bench.run(call, self.env)
+            took = time.perf_counter() - started
+            busy += took
+            self._answer(index, call, outcome, took)
+            if self.witness is not None and refusal is None:
+                await self.witness(call, outcome)
+        self._use(faculty, seconds=busy)
         return self.settle()
+
+    async def _refusal(self, call: ToolCall, faculty: str) -> ToolOutcome | None:
+        """Return what the subject is told in place of the outcome where the call may not run."""
+        if self.watch is None:
+            return None
+        decision = await self.watch.approve(call, faculty=faculty, messages=self.conversation.messages)
+        if decision.verb == "allow":
+            return None
+        why = f": {decision.reason}" if decision.reason else "."
+        return ToolOutcome(text=f"The call was not run: it was not approved{why}", failed=True)
 
     def _answer(self, index: int, call: ToolCall, outcome: ToolOutcome, seconds: float) -> None:
         self.bench.answer(index, outcome)

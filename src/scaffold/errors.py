@@ -6,19 +6,28 @@ ScaffoldFault
 │   └── ContextFull  the conversation is longer than the subject can take
 ├── KeyRevoked       the key to the subject is good no more; `reason` says why
 ├── DescentRefused   no further loop is attached to a replica; `reason` says why
-└── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
+├── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
+├── EpisodeEnded     somebody ended the episode from outside; `stop` says how
+└── Unattended       a person is to be asked, and none is there; the trial is void
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scaffold.types import Stop
 
 __all__ = [
     "BudgetSpent",
     "ContextFull",
     "DescentRefused",
+    "EpisodeEnded",
     "KeyRevoked",
     "ModelFailed",
     "ScaffoldFault",
     "ScaffoldStuck",
+    "Unattended",
 ]
 
 
@@ -71,3 +80,15 @@ class DescentRefused(ScaffoldFault):
 
 class ScaffoldStuck(ScaffoldFault):
     """The scaffold's graph goes round without asking the subject: a fault of its code, not of the agent."""
+
+
+class EpisodeEnded(ScaffoldFault):
+    """The episode was ended from outside. Scaffolds let it through."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(f"the episode was ended: {stop}")
+        self.stop = stop
+
+
+class Unattended(ScaffoldFault):
+    """A policy leaves a call to a person, and there is none."""

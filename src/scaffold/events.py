@@ -16,6 +16,7 @@ __all__ = [
     "FacultyEntered",
     "Forged",
     "GenerationEnded",
+    "Intervened",
     "LimitReached",
     "NoDescent",
     "Replied",
@@ -93,6 +94,24 @@ class LimitReached:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Intervened:
+    """A supervisor did something about the trial, or let it go on after a look."""
+
+    kind: ClassVar[str] = "intervened"
+    step: int
+    what: str
+    """`allowed`, `denied`, `paused`, `stepped`, `aborted`, or `ended` for a reason of the study's own."""
+    by: str
+    """`rule`, `person` or `function`."""
+    reason: str
+    seconds: float
+    """That the trial waited for it; its clock stood still meanwhile."""
+    call: str | None
+    """Id of the call it was about."""
+    tool: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationEnded:
     """A loop ended: whose it was, and what came of it by the kernel's account."""
 
@@ -141,7 +160,17 @@ class NoDescent:
     reason: str
 
 
-Event = FacultyEntered | Asked | Replied | ToolRan | LimitReached | GenerationEnded | Forged | NoDescent
+Event = (
+    FacultyEntered
+    | Asked
+    | Replied
+    | ToolRan
+    | LimitReached
+    | Intervened
+    | GenerationEnded
+    | Forged
+    | NoDescent
+)
 
 
 def as_fields(event: Event) -> dict[str, Any]:

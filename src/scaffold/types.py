@@ -30,8 +30,9 @@ __all__ = [
     "Usage",
 ]
 
-Stop = Literal["finished", "stalled", "refused", "limit"]
-"""How an episode ended: the agent said it was done, it stopped acting, it declined, a budget ran out."""
+Stop = Literal["finished", "stalled", "refused", "limit", "aborted", "canary"]
+"""How an episode ended: the agent said it was done, it stopped acting, it declined, a budget ran out, a
+supervisor ended it, it ended because something without a use was touched."""
 
 
 class Budget(BaseModel):

@@ -1,5 +1,6 @@
 """Sealed tasks: a prepared world, an instruction, an oracle, and proofs that the oracle can be trusted."""
 
+from scenarios.canaries import Canaries, Canary, Touch
 from scenarios.challenge import Challenge, fresh_nonce, post
 from scenarios.errors import OracleFailed, PrepareFailed, ScenarioFault
 from scenarios.hurdles import Hurdle, MissingFile, TakenPort, WrongPermission, drawn
@@ -8,6 +9,8 @@ from scenarios.types import Hazard, Milestone, Prepared, Scenario, Verdict
 from scenarios.validate import CaseResult, ValidationReport, validate
 
 __all__ = [
+    "Canaries",
+    "Canary",
     "CaseResult",
     "Challenge",
     "Hazard",
@@ -23,6 +26,7 @@ __all__ = [
     "Scenario",
     "ScenarioFault",
     "TakenPort",
+    "Touch",
     "ValidationReport",
     "Verdict",
     "WrongPermission",

@@ -43,13 +43,13 @@ def test_trials_are_counted_as_they_begin_and_end() -> None:
 def test_without_a_terminal_there_is_a_line_at_the_start_and_at_the_end() -> None:
     page = StringIO()
     tally = Tally(total=3, arms=["a"])
-    with watching(Console(file=page), title="study [bold]") as show:
-        show(tally.progress)
+    with watching(Console(file=page), title="study [bold]") as display:
+        display.show(tally.progress)
         for _ in range(3):
             tally.began()
-            show(tally.progress)
+            display.show(tally.progress)
             tally.ended(record("a", "success"), final=True)
-            show(tally.progress)
+            display.show(tally.progress)
     lines = page.getvalue().splitlines()
     assert lines[0] == "study [bold]: 0/3 done, 0 running, 0 succeeded, 0 tokens"
     assert lines[-1] == "study [bold]: 3/3 done, 0 running, 3 succeeded, 3,000 tokens"
@@ -63,8 +63,8 @@ def test_on_a_terminal_there_is_a_table_by_arm() -> None:
     tally.began()
     tally.ended(record("no-plan", "limit"), final=True)
     console = Console(file=page, force_terminal=True, width=120, height=40)
-    with watching(console, title="study") as show:
-        show(tally.progress)
+    with watching(console, title="study") as display:
+        display.show(tally.progress)
     shown = page.getvalue()
     for word in ("2/3 done", "success", "limit", "full", "no-plan", "trials a minute", "left"):
         assert word in shown

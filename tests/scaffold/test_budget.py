@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-FOREVER = Scripted(replies=[[call("shell", command="true")]] * 2000)
+FOREVER = Scripted(replies=[[call("shell", command="true")]] * 5000)
 
 
 async def survivors(pattern: str, machine: Environment) -> ExecResult:

@@ -9,6 +9,7 @@ import traceback
 
 import click
 
+from ablation import untrusted
 from ablation.cli.lazy import LazyGroup
 
 __all__ = ["main", "redline"]
@@ -23,6 +24,10 @@ __all__ = ["main", "redline"]
         "ablate": ("ablation.cli.ablate:ablate", "Run a study: arms x scenarios x seeds."),
         "resume": ("ablation.cli.resume:resume", "Go on with a study that was stopped or killed."),
         "halt": ("ablation.cli.halt:halt", "End every machine of a running study at once."),
+        "pause": ("ablation.cli.steering:pause", "Make a running study wait, or one trial of it."),
+        "continue": ("ablation.cli.steering:resume", "Let what is paused go on."),
+        "step": ("ablation.cli.steering:step", "Let what is paused take one step."),
+        "abort": ("ablation.cli.steering:abort", "End one running trial; what it came to is judged."),
         "verify": ("ablation.cli.verify:verify", "Check that a study's record is what was written."),
         "report": ("ablation.cli.report:report", "Show what a study found."),
         "show": ("ablation.cli.show:show", "Read one trial, step by step."),
@@ -76,5 +81,5 @@ def _report_bug(bug: Exception) -> None:
         return
     with tempfile.NamedTemporaryFile("w", prefix="redline-bug-", suffix=".txt", delete=False) as file:
         traceback.print_exception(bug, file=file)
-    what = " ".join(f"{type(bug).__name__}: {bug}".split())[:200]
+    what = untrusted.line(f"{type(bug).__name__}: {bug}", limit=200)
     click.echo(f"redline: unexpected {what} (details in {file.name}; REDLINE_DEBUG=1 shows them)", err=True)

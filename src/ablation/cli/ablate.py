@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,8 +14,10 @@ from ablation.cli.conduct import Sitting, default_folder
 from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.loading import absolute
 from ablation.cli.options import environment_option, run_options, subject_options
+from ablation.cli.printing import print_json
 from ablation.cli.publishing import publish_html
 from ablation.cli.requests import ScriptRequest, SubjectRequest
+from ablation.cli.supervising import supervision_of, supervision_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,7 @@ __all__ = ["ablate"]
     help="How often a trial that could not be measured is run again. In place of the script's.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the design and run nothing.")
+@supervision_options(defaults=False)
 @run_options
 @click.pass_context
 @plain_faults()
@@ -65,6 +66,8 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
         subject=_subject(options),
         seeds=_seeds(options),
         void_retries=options["void_retries"],
+        oversee=supervision_of(absolute(options["oversee"])) if options["oversee"] else None,
+        canaries=options["canaries"],
     )
     study = request.study()
     if options["dry_run"]:
@@ -109,7 +112,7 @@ def _print_design(study: Study, *, as_json: bool) -> None:
     frozen = study.freeze()
     if as_json:
         found = {**frozen.fields, "digest": frozen.digest}
-        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
+        print_json(found)
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("arm", "role", "faculties", "what it is"):

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
 from rich.console import Console
 
+from ablation import untrusted
+from ablation.cli.asking import PersonAtTerminal, terminal_to_ask_at
 from ablation.cli.diagnostics import configure_diagnostics
-from ablation.cli.faults import DONE, UNSOUND, Stopped
+from ablation.cli.faults import DONE, UNSOUND, Stopped, WrongUse
 from ablation.cli.interrupts import Interrupted, run_interruptibly
+from ablation.cli.printing import print_json
 from ablation.progress import watching
 from ablation.report import build_report, print_report, report_as_json
 from ablation.runner import run_study
 from ablation.store import StudyFolder
 from environments import Halted
+from scaffold.oversight import Oversight, may_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ablation.design import Study
+    from ablation.progress import Display
     from ablation.report import Report
     from ablation.store import Origin
 
@@ -57,15 +60,16 @@ class Sitting:
         configure_diagnostics()
         screen = Console(stderr=True)
         try:
-            with watching(screen, title=self.study.name) as on_progress:
+            with watching(screen, title=self.study.name) as display:
                 result = run_interruptibly(
                     run_study(
                         self.study,
                         self.out,
                         concurrency=self.concurrency,
-                        on_progress=on_progress,
+                        on_progress=display.show,
                         origin=self.origin,
                         script=self.script,
+                        oversight=self._oversight(screen, display),
                     )
                 )
         except Interrupted:
@@ -78,13 +82,26 @@ class Sitting:
         where = self.publish(report, self.out) if self.publish else self.out
         if self.as_json:
             found = {**report_as_json(report), "folder": str(self.out), "attempts": result.attempts}
-            sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
+            print_json(found)
         else:
             print_report(report, Console())
         screen.print(f"saved: {where}", markup=False, highlight=False, soft_wrap=True)
         if result.left:
-            screen.print(f"LEFT BEHIND: {', '.join(result.left)}", markup=False, highlight=False)
+            left = untrusted.line(f"LEFT BEHIND: {', '.join(result.left)}", limit=2000)
+            screen.print(left, markup=False, highlight=False)
         return UNSOUND if result.voids or result.leaks or result.left else DONE
+
+    def _oversight(self, screen: Console, display: Display) -> Oversight:
+        """Return the hand on the study; the person in this terminal has it, if there is a terminal."""
+        keys = terminal_to_ask_at()
+        if keys is not None:
+            return Oversight(person=PersonAtTerminal(console=screen, keys=keys, aside=display.aside))
+        if may_ask(self.study.oversight):
+            raise WrongUse(
+                "the study asks a person about tool calls, and this is no terminal to ask in: run it in one, "
+                "or choose another --oversee"
+            )
+        return Oversight()
 
     def _saved(self, what: str) -> str:
         total = len(self.study.trials())

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
 
-__all__ = ["configure_diagnostics"]
+from ablation import untrusted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+__all__ = ["configure_diagnostics", "inert"]
+
+
+def inert(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Make values harmless: they may hold text from an agent, and logfmt escapes no more than quotes."""
+    return {
+        name: untrusted.line(str(value), limit=1000) if isinstance(value, str | BaseException) else value
+        for name, value in event.items()
+    }
 
 
 def configure_diagnostics() -> None:
@@ -19,7 +33,7 @@ def configure_diagnostics() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            # Values may hold text from an agent: logfmt escapes what a terminal would obey.
+            inert,
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         # Looked up for each logger: a host program may put another standard error in place.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 from langchain_core.messages import HumanMessage
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +18,7 @@ from ablation import untrusted
 from ablation.cli.diagnostics import configure_diagnostics
 from ablation.cli.faults import DONE, UNSOUND, plain_faults
 from ablation.cli.options import as_json, subject_options
+from ablation.cli.printing import print_json
 from ablation.cli.requests import SubjectRequest
 from environments.doctor import Finding, examine
 from scaffold import ModelFailed
@@ -58,7 +57,7 @@ def doctor(context: click.Context, /, model: str | None, *, as_json: bool, **opt
     findings = asyncio.run(_examine(subject))
     if as_json:
         found = {"ok": _sound(findings), "findings": [asdict(finding) for finding in findings]}
-        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
+        print_json(found)
     else:
         _print(findings)
     context.exit(DONE if _sound(findings) else UNSOUND)

@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from ablation import untrusted
 from ablation.errors import AblationFault, DiskFull, RecordFault
 from environments import ContainmentRefused, Halted, Unavailable
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["DONE", "UNSOUND", "Failure", "Refused", "Stopped", "WrongUse", "plain_faults"]
 
 DONE = 0
+_LONGEST = 2000
+"""Characters of a message."""
 UNSOUND = 1
 """A trial was void or leaked, a check failed, a record was changed, or a disk was full."""
 
@@ -26,7 +29,8 @@ class Failure(click.ClickException):
     exit_code = UNSOUND
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        # A message may quote what an agent wrote, or a file that somebody else did.
+        super().__init__(untrusted.line(message, limit=_LONGEST))
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the line."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
+from ablation import untrusted
 from ablation.cli.faults import DONE, UNSOUND, WrongUse, plain_faults
 from ablation.cli.options import as_json
+from ablation.cli.printing import print_json
 from environments.warden import halt as end_machines
 from environments.warden import wardens
 
@@ -56,10 +56,10 @@ def halt(context: click.Context, /, folder: Path | None, *, everything: bool, as
             }
             for each in halts
         ]
-        sys.stdout.buffer.write(orjson.dumps({"halted": content}, option=orjson.OPT_APPEND_NEWLINE))
+        print_json({"halted": content})
     else:
         for each in halts:
-            click.echo(_told(each))
+            click.echo(untrusted.line(_told(each), limit=2000))
         if not halts:
             click.echo("nothing to halt: no machine of this user is held on this host")
     context.exit(DONE if all(each.took_s is not None and not each.left for each in halts) else UNSOUND)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import termios
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -35,12 +36,13 @@ def run_interruptibly(work: Coroutine[Any, Any, Result]) -> Result:
 
 async def _until_signalled(work: Coroutine[Any, Any, Result]) -> Result:
     loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    keys = termios.tcgetattr(0) if os.isatty(0) else None
     signalled = False
 
     def stop() -> None:
         nonlocal signalled
         if signalled:
-            _end_at_once()
+            _end_at_once(keys)
         signalled = True
         click.echo("redline: stopping and closing the machines; once more ends at once", err=True)
         task.cancel()
@@ -58,7 +60,9 @@ async def _until_signalled(work: Coroutine[Any, Any, Result]) -> Result:
             loop.remove_signal_handler(number)
 
 
-def _end_at_once() -> None:
+def _end_at_once(keys: list[Any] | None) -> None:
+    if keys is not None:
+        termios.tcsetattr(0, termios.TCSANOW, keys)
     if sys.stderr.isatty():
         sys.stderr.write(_SHOW_CURSOR)
         sys.stderr.flush()

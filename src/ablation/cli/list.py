@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ablation.cli import catalogue
 from ablation.cli.options import as_json
+from ablation.cli.printing import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +45,7 @@ def list_names(kind: str | None, *, as_json: bool) -> None:
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     kinds = {name: names for name, names in _kinds().items() if kind in {None, name}}
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(kinds, option=orjson.OPT_APPEND_NEWLINE))
+        print_json(kinds)
         return
     console = Console()
     for name, names in kinds.items():

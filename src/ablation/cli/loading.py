@@ -16,7 +16,7 @@ from ablation.errors import DesignFault, NameUnknown
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["absolute", "load_object", "load_study"]
+__all__ = ["absolute", "load_named", "load_object", "load_study"]
 
 _SCRIPT_MODULE = "study"
 """Scripts are imported under one name, so that a study's description does not depend on its file's."""
@@ -31,12 +31,27 @@ def absolute(spec: str) -> str:
 
 
 def load_object(spec: str) -> Any:
-    """Return what `module:attribute` or `path/to/file.py:attribute` names.
-
-    Modules are looked for in the current directory too. A class or function is called without arguments.
+    """Return what a name stands for; a class or function is called without arguments.
 
     Raises:
         NameUnknown: there is no such module or attribute, or it cannot be made.
+    """
+    found = load_named(spec)
+    if not (inspect.isclass(found) or inspect.isfunction(found)):
+        return found
+    try:
+        return found()
+    except Exception as fault:
+        raise NameUnknown(f"cannot load {spec!r}: {type(fault).__name__}: {fault}") from fault
+
+
+def load_named(spec: str) -> Any:
+    """Return what `module:attribute` or `path/to/file.py:attribute` names, as it is.
+
+    Modules are looked for in the current directory too.
+
+    Raises:
+        NameUnknown: there is no such module or attribute.
     """
     place, _, attribute = spec.rpartition(":")
     here = str(Path.cwd())
@@ -46,7 +61,7 @@ def load_object(spec: str) -> Any:
         found: Any = _run(Path(place), Path(place).stem) if place.endswith(".py") else import_module(place)
         for part in attribute.split("."):
             found = getattr(found, part)
-        return found() if inspect.isclass(found) or inspect.isfunction(found) else found
+        return found  # noqa: TRY300 - what it raises on the way is what is caught
     except Exception as fault:
         raise NameUnknown(f"cannot load {spec!r}: {type(fault).__name__}: {fault}") from fault
 

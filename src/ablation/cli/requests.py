@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict
 
 from ablation.cli import catalogue
 from ablation.cli.loading import load_object, load_study
+from ablation.cli.supervising import SupervisionRequest
 from ablation.design import Arm, Study
 from ablation.errors import NameUnknown
 from ablation.record import digest
 from ablation.store import Origin
+from ablation.types import CanaryMode
 from scaffold import Budget, Pace
 from scaffold.broker import UNPACED
 from scaffold.models import Patience, Price, parse_subject
@@ -87,6 +89,8 @@ class RunRequest(BaseModel):
     seeds: tuple[int, ...]
     budget: Budget
     void_retries: int = 2
+    oversee: SupervisionRequest = SupervisionRequest(policy="all")
+    canaries: CanaryMode = "note"
     folder: str
     """The directory the names were meant in."""
 
@@ -103,6 +107,8 @@ class RunRequest(BaseModel):
             environment=catalogue.environment(self.environment),
             budget=self.budget,
             void_retries=self.void_retries,
+            oversight=self.oversee.supervisor(),
+            canaries=self.canaries,
             controls=False,
         )
 
@@ -121,6 +127,8 @@ class ScriptRequest(BaseModel):
     subject: SubjectRequest | None = None
     seeds: tuple[int, ...] | None = None
     void_retries: int | None = None
+    oversee: SupervisionRequest | None = None
+    canaries: CanaryMode | None = None
 
     def study(self, *, stored: Path | None = None) -> Study:
         """Return the script's study with the replacements made.
@@ -138,6 +146,10 @@ class ScriptRequest(BaseModel):
             changes["seeds"] = self.seeds
         if self.void_retries is not None:
             changes["void_retries"] = self.void_retries
+        if self.oversee is not None:
+            changes["oversight"] = self.oversee.supervisor()
+        if self.canaries is not None:
+            changes["canaries"] = self.canaries
         return replace(study, **changes)
 
     def origin(self) -> Origin:

@@ -13,6 +13,7 @@ from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.loading import absolute
 from ablation.cli.options import environment_option, run_options, subject_options
 from ablation.cli.requests import RunRequest, SubjectRequest
+from ablation.cli.supervising import supervision_of, supervision_options
 from scaffold import Budget
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ __all__ = ["run"]
     default=2,
     help="How often a trial that could not be measured is run again.",
 )
+@supervision_options(defaults=True)
 @run_options
 @click.pass_context
 @plain_faults()
@@ -65,6 +67,8 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
         seeds=tuple(range(options["seed"], options["seed"] + options["trials"])),
         budget=_budget(options),
         void_retries=options["void_retries"],
+        oversee=supervision_of(absolute(options["oversee"])),
+        canaries=options["canaries"],
         folder=str(Path.cwd()),
     )
     study = request.study()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +17,7 @@ from ablation.cli.diagnostics import configure_diagnostics
 from ablation.cli.faults import DONE, UNSOUND, Stopped, plain_faults
 from ablation.cli.interrupts import Interrupted, run_interruptibly
 from ablation.cli.options import as_json, environment_option
+from ablation.cli.printing import print_json
 from scenarios import validate as prove
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def validate(
     except Interrupted:
         raise Stopped("interrupted; nothing was kept") from None
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(_fields(reports), option=orjson.OPT_APPEND_NEWLINE))
+        print_json(_fields(reports))
     else:
         for report in reports:
             _print(report, Console())

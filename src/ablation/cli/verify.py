@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
+from ablation import untrusted
 from ablation.cli.faults import DONE, UNSOUND, plain_faults
 from ablation.cli.options import as_json, study_folder
+from ablation.cli.printing import print_json
 from ablation.verify import verify_study
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def verify(context: click.Context, /, folder: Path, *, as_json: bool) -> None:
     check = verify_study(folder)
     if as_json:
         found = {"ok": check.ok, **asdict(check)}
-        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
+        print_json(found)
     else:
         _print(check)
     context.exit(DONE if check.ok else UNSOUND)
@@ -47,9 +47,9 @@ def verify(context: click.Context, /, folder: Path, *, as_json: bool) -> None:
 
 def _print(check: StudyCheck) -> None:
     for finding in check.problems:
-        click.echo(f"BROKEN  {finding.file}: {finding.text}")
+        click.echo(f"BROKEN  {untrusted.line(f'{finding.file}: {finding.text}', limit=1000)}")
     for finding in check.notes:
-        click.echo(f"note    {finding.file}: {finding.text}")
+        click.echo(f"note    {untrusted.line(f'{finding.file}: {finding.text}', limit=1000)}")
     if check.ok:
         click.echo(
             f"whole   {check.lines} lines in {check.logs} logs and the ledger; "

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.options import as_json
+from ablation.cli.printing import print_json
 from environments import Limits
 from environments.catalogue import machines
 from environments.vm.build import Build, sweep
@@ -86,7 +86,7 @@ def build(
     else:
         word = "there already"
     if as_json:
-        _print_json(_described(image))
+        print_json(_described(image))
         return
     click.echo(f"{word}: {image.folder}")
     click.echo(f"digest {image.digest[:16]}, {len(image.packages)} packages, built {image.built}")
@@ -192,7 +192,7 @@ def list_machines(*, as_json: bool) -> None:
     """Show images, saved states that machines start from, and machines."""
     images, states, found = all_images(), warm_states(), traces()
     if as_json:
-        _print_json(
+        print_json(
             {
                 "images": [_described(image) for image in images],
                 "states": [{**asdict(state), "folder": str(state.folder)} for state in states],
@@ -236,10 +236,6 @@ def _print(console: Console, title: str, rows: Sequence[tuple[str, ...]]) -> Non
     if not rows:
         table.add_row(Text("none", style="dim"))
     console.print(table)
-
-
-def _print_json(found: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
 
 
 @vm.command

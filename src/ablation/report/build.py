@@ -10,6 +10,7 @@ from ablation.report.containment import check_containment
 from ablation.report.content import Report
 from ablation.report.effects import measure_effects
 from ablation.report.scope import name_subjects, state_scope
+from ablation.report.supervision import count_canaries, count_supervision
 from ablation.report.wording import headline
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def build_report(records: Sequence[TrialRecord], design: Mapping[str, Any]) -> R
         effects=effects,
         hurdles=contrast_hurdles(arms, records),
         containment=check_containment(records),
+        supervision=count_supervision(design, records),
+        canaries=count_canaries(design, records),
         scope=state_scope(design, records, simulated=simulated),
         trials=tuple(records),
     )

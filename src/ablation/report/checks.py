@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ablation import untrusted
 from ablation.report.containment import is_granted, is_lost
 from ablation.report.descent import lineage_warnings
+from ablation.report.supervision import supervision_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ def find_warnings(
         *_control_warnings(arms),
         *_manipulation_warnings(arms),
         *_containment_warnings(design, trials),
+        *supervision_warnings(trials),
         *lineage_warnings(trials),
         *_coverage_warnings(design, arms, trials),
     )

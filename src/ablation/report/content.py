@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Arm",
+    "CanaryShare",
     "Comparison",
     "Containment",
     "Effect",
@@ -24,6 +25,7 @@ __all__ = [
     "Proportion",
     "Report",
     "Scope",
+    "Supervision",
 ]
 
 
@@ -207,6 +209,31 @@ class Containment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Supervision:
+    """What supervisors did to the measured trials of an arm."""
+
+    arm: str
+    interventions: int
+    helped: Proportion
+    """Trials in which a call was kept from running or the episode was ended."""
+    aborted: int
+    unaided: Proportion
+    """Trials that succeeded without that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryShare:
+    """How many of an arm's measured trials touched something that nobody has a use for."""
+
+    arm: str
+    touched: Proportion
+    hows: Mapping[str, int]
+    """In how many trials each way of touching was seen."""
+    unwatched: tuple[str, ...]
+    """What could not be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scope:
     """What the results are about, and what they are not."""
 
@@ -239,6 +266,10 @@ class Report:
     effects: tuple[Effect, ...]
     hurdles: tuple[HurdleContrast, ...]
     containment: Containment
+    supervision: tuple[Supervision, ...]
+    """By arm; empty where no supervisor did anything."""
+    canaries: tuple[CanaryShare, ...]
+    """By arm; empty where none were planted."""
     scope: Scope
     trials: tuple[TrialRecord, ...]
 

@@ -32,6 +32,9 @@ _COLUMNS = (
     "milestones_passed",
     "milestones",
     "hurdles",
+    "interventions",
+    "unaided",
+    "canaries",
     "steps",
     "tokens",
     "tokens_estimated",
@@ -60,6 +63,27 @@ def report_as_json(report: Report) -> dict[str, Any]:
         "trials": [_trial(trial) for trial in report.trials],
         "arms": [_arm(arm) for arm in report.arms],
         "effects": [_effect(effect) for effect in report.effects],
+        "supervision": [
+            {
+                "arm": found.arm,
+                "interventions": found.interventions,
+                "helped": _proportion(found.helped),
+                "aborted": found.aborted,
+                "unaided": _proportion(found.unaided),
+                "unaided_interval": _interval(found.unaided.interval),
+            }
+            for found in report.supervision
+        ],
+        "canaries": [
+            {
+                "arm": found.arm,
+                "touched": _proportion(found.touched),
+                "interval": _interval(found.touched.interval),
+                "hows": dict(found.hows),
+                "unwatched": list(found.unwatched),
+            }
+            for found in report.canaries
+        ],
         "containment": {
             **_proportion(report.containment.granted),
             "providers": list(report.containment.providers),
@@ -85,12 +109,18 @@ def _probe(share: ProbeShare) -> dict[str, Any]:
 
 def _trial(trial: TrialRecord) -> dict[str, Any]:
     return {
-        **trial.model_dump(mode="json", exclude={"certificate", "cause", "submission", "milestones"}),
+        **trial.model_dump(
+            mode="json", exclude={"certificate", "cause", "submission", "milestones", "canaries"}
+        ),
         "cause": untrusted.line(trial.cause),
         "submission": None if trial.submission is None else untrusted.passage(trial.submission),
         "milestones": [
             {"name": m.name, "passed": m.passed, "evidence": untrusted.line(m.evidence)}
             for m in trial.milestones
+        ],
+        "canaries": [
+            {**touch.model_dump(mode="json"), "evidence": untrusted.line(touch.evidence)}
+            for touch in trial.canaries
         ],
     }
 
@@ -180,13 +210,15 @@ def _finite(value: float) -> float | None:
 def trials_as_csv(report: Report) -> str:
     """Return one line a trial. Nothing in it can be taken for a formula by a spreadsheet."""
     out = io.StringIO(newline="")
-    table = csv.writer(out)
+    # Every text in quotes: where `;` or a tab parts cells, nothing in one can begin another.
+    table = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)
     table.writerow(_COLUMNS)
     for trial in report.trials:
         fields = trial.model_dump(mode="json")
         fields["milestones_passed"] = sum(m.passed for m in trial.milestones)
         fields["milestones"] = " ".join(f"{m.name}={'yes' if m.passed else 'no'}" for m in trial.milestones)
         fields["hurdles"] = " ".join(trial.hurdles)
+        fields["canaries"] = " ".join(dict.fromkeys(f"{touch.thing}={touch.how}" for touch in trial.canaries))
         table.writerow([_cell(fields[column]) for column in _COLUMNS])
     return out.getvalue()
 

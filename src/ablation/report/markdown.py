@@ -56,7 +56,7 @@ def _table(table: Table, label: str) -> Iterator[str]:
     if table.lead:
         yield from _block(_text(table.lead))
     yield ""
-    yield _row(table.head)
+    yield _row([_text(name) for name in table.head])
     yield _row(["---"] * len(table.head))
     yield from (_row([_text(cell) for cell in row]) for row in table.rows)
     if table.note:
@@ -76,4 +76,4 @@ def _fenced(text: str) -> Iterator[str]:
 def _text(text: str) -> str:
     """Return one line in which no character is mark-up and no address becomes a link."""
     escaped = _MARKUP.sub(r"\\\1", untrusted.line(text, limit=1000))
-    return re.sub(r"://|www\.|@", lambda found: f"`{found[0]}`", escaped)
+    return re.sub(r"(?:://|www\.|@)+", lambda found: f"`{found[0]}`", escaped)

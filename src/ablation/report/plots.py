@@ -32,6 +32,8 @@ _OUTCOME_COLOURS: dict[Outcome, str] = {
     "limit": _ORANGE,
     "refused": _PURPLE,
     "self_inflicted": _SKY,
+    "aborted": _BLUE,
+    "canary": _YELLOW,
     "void": _GREY,
     "leaked": _BLACK,
 }

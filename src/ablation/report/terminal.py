@@ -68,13 +68,14 @@ def _print_table(table: Table, console: Console, *, label: str) -> None:
         console.print(Padding(Text(untrusted.line(table.lead, limit=1000)), (0, 0, 0, 2), expand=False))
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="dim")
     for place, name in enumerate(table.head):
+        heading = Text(untrusted.line(name))
         widest = max(len(row[place]) for row in table.rows)
         if place and widest > _SENTENCE:
-            grid.add_column(name, min_width=_SENTENCE // 2)
+            grid.add_column(heading, min_width=_SENTENCE // 2)
         else:
             words = not place or name in _WORDS
             grid.add_column(
-                name, justify="left" if words else "right", min_width=widest if widest <= _WHOLE else _PART
+                heading, justify="left" if words else "right", min_width=widest if widest <= _WHOLE else _PART
             )
     for row in table.rows:
         grid.add_row(*(Text(untrusted.line(cell)) for cell in row))

@@ -37,6 +37,8 @@ OUTCOMES: dict[Outcome, str] = {
     "limit": "budget ran out",
     "refused": "refused",
     "self_inflicted": "broke its own world",
+    "aborted": "aborted by a supervisor",
+    "canary": "ended at a canary",
     "void": "void",
     "leaked": "left something behind",
 }

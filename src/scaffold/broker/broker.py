@@ -167,6 +167,8 @@ class Broker:
         lineage = key.lineage
         meter, emit = lineage.meter, lineage.emit
         self.check(key)
+        if lineage.hold is not None:
+            await lineage.hold()
         meter.check()
         with meter.waiting():
             await self._pacer.enter()

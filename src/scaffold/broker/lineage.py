@@ -14,7 +14,7 @@ from scaffold.errors import DescentRefused
 from scaffold.events import Forged, GenerationEnded, NoDescent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from environments import Process
     from scaffold.broker.broker import Broker
@@ -53,6 +53,8 @@ class Lineage:
         self.broker = broker
         self.meter = meter
         self.emit = emit
+        self.hold: Callable[[], Awaitable[None]] | None = None
+        """Waited for before each call, by whichever way it comes: a paused trial asks nothing."""
         self.keys: list[Key] = []
         """One a member, in the order they were made."""
         self.ended: list[GenerationEnded] = []
