@@ -98,6 +98,7 @@ class _Escapes(dict[int, str]):
 
 
 _ESCAPED = _Escapes()
+_BEYOND_ASCII = re.compile("[^\x00-\x7e]+")
 
 
 def inert_json(data: bytes) -> bytes:
@@ -108,7 +109,7 @@ def inert_json(data: bytes) -> bytes:
     """
     if data.isascii() and b"\x7f" not in data:
         return data
-    return data.decode().translate(_ESCAPED).encode()
+    return _BEYOND_ASCII.sub(lambda found: found[0].translate(_ESCAPED), data.decode()).encode()
 
 
 def _harmless(character: str) -> str:
