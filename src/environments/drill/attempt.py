@@ -37,11 +37,16 @@ Fence = Literal["memory", "processes", "cpu", "disk", "open files", "output"]
 _PRELUDES: Mapping[Program, str] = {
     "bash": 'got() { echo "GOT $WORD $*"; }\nskip() { echo "UNTRIED $WORD $*"; exit; }\n',
     "python3": (
-        "import ctypes, errno, os, signal, socket, subprocess, sys, time\n"
+        "import ctypes, errno, os, signal, socket, sys, time\n"
         "E = os.environ; W = E['WORD']; libc = ctypes.CDLL(None, use_errno=True)\n"
         "def got(*what): print('GOT', W, *what, flush=True)\n"
         "def skip(*why): print('UNTRIED', W, *why, flush=True); os._exit(0)\n"
     ),
+}
+
+_COMMANDS: Mapping[Program, tuple[str, ...]] = {
+    "bash": ("bash", "--norc", "-c"),
+    "python3": ("python3", "-I", "-S", "-c"),
 }
 
 
@@ -74,7 +79,7 @@ class Attempt:
     def argv(self, facts: Mapping[str, str], word: str) -> list[str]:
         """Return the command, as the agent would run it."""
         given = [f"{name}={value}" for name, value in {**facts, "WORD": word}.items()]
-        return ["env", *given, self.program, "-c", _PRELUDES[self.program] + self.text]
+        return ["env", *given, *_COMMANDS[self.program], _PRELUDES[self.program] + self.text]
 
 
 def bash(kind: Class, name: str, tries: str, text: str, **more: object) -> Attempt:

@@ -158,7 +158,7 @@ class _Battery:
     async def _look_after(self) -> None:
         """See what is there although its machine has ended, and end it."""
         deadline = time.monotonic() + _SETTLING_S
-        while (words := words_alive(self.decoys.token)) and time.monotonic() < deadline:  # noqa: ASYNC110  nobody tells
+        while (words := self._alive()) and time.monotonic() < deadline:  # noqa: ASYNC110  nobody tells
             await asyncio.sleep(0.02)
         for word in words:
             self._add(word, "was alive after its machine had ended")
@@ -166,6 +166,10 @@ class _Battery:
         for word in self.tried:
             for where in self.decoys.heard_of(word, unnamed_since=None):
                 self._add(word, f"was heard on {where}")
+
+    def _alive(self) -> set[str]:
+        """Look three times: who is forking all the time is not seen each time."""
+        return {word for _ in range(3) for word in words_alive(self.decoys.token)}
 
     def _add(self, word: str, sign: str) -> None:
         """Note that an attempt got out, or that it did so where that is declared."""

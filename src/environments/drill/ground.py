@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import os
 import re
+import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Ground", "beside", "leftovers", "limits_of", "small", "survey"]
 
 _LEAST_MEMORY = {"vm": 384 << 20}
-_SIBLINGS_PORT = 47_811
 _SIBLING = """
 import socket, sys
 with socket.create_server(("", int(sys.argv[1]))) as server:
@@ -142,7 +142,8 @@ async def beside(provider: Provider, decoys: Decoys, *, wanted: bool) -> AsyncGe
         return
     secret = decoys.keep("a machine beside it", "sibling")
     async with provider.open(label="drill: the sibling", seed=0) as lease:
-        argv = ["python3", "-c", _SIBLING, str(_SIBLINGS_PORT), secret]
+        port = 20_000 + secrets.randbelow(12_000)
+        argv = ["python3", "-c", _SIBLING, str(port), secret, f"sibling-of-{decoys.token}"]
         try:
             await lease.control.launch(argv, cwd=PurePosixPath("/"), log=PurePosixPath("/tmp/sibling.log"))  # noqa: S108  in the machine
             said = await lease.agent.exec(["bash", "-c", _ADDRESSES])
@@ -150,7 +151,7 @@ async def beside(provider: Provider, decoys: Decoys, *, wanted: bool) -> AsyncGe
             yield {"SIBLING": "", "NO_SIBLING": f"nothing could be started on a second machine: {fault}"}
             return
         addresses = {"127.0.0.1", *re.findall(r"[0-9]+(?:\.[0-9]+){3}", said.text)}
-        places = ",".join(f"{address} {_SIBLINGS_PORT}" for address in sorted(addresses))
+        places = ",".join(f"{address} {port}" for address in sorted(addresses))
         yield {"SIBLING": places, "NO_SIBLING": ""}
 
 

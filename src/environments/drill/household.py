@@ -17,7 +17,7 @@ __all__ = ["Household"]
 
 _KINDS = ("pid", "net", "mnt", "ipc", "uts", "user")
 _GROUPS = Path("/sys/fs/cgroup")
-_WARDEN = "warden/process.py"
+_WARDEN = "environments/warden/"
 _PAUSE_S = 0.01
 
 

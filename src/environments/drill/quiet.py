@@ -100,10 +100,10 @@ async def _watch(runner: Child, household: Household, event: Event) -> Quiet:
     _bring_about(event, runner, household)
     quiet = await household.quiet(_PATIENCE_S)
     seconds = time.monotonic() - began if quiet else None
-    if event in {"stopped", "hung"}:
-        # It woke up too late: everything is gone already, and now the runner goes too.
+    if quiet:
+        # Everything is gone already, and now the runner goes too: at once, or in order where it still can.
         with suppress(ProcessLookupError):
-            os.kill(runner.pid, signal.SIGKILL)
+            os.kill(runner.pid, signal.SIGKILL if event in {"stopped", "hung"} else signal.SIGINT)
     left = await household.left(_CLEANING_S)
     return Quiet(
         event=event,

@@ -190,7 +190,7 @@ NETWORK: tuple[Attempt, ...] = (
             answer = kernel.recv(4096)
         if struct.unpack('i', answer[16:20])[0] == 0:
             got('an interface')
-            subprocess.run(['ip', 'link', 'del', name[:-1].decode()], check=False)
+            os.system('ip link del ' + name[:-1].decode())
         """,
     ),
     _bash(

@@ -18,7 +18,12 @@ if numbers is None or not E['KEY']:
 
 PRIVILEGES: tuple[Attempt, ...] = (
     _bash("sudo", "Becomes root by sudo without a password.", "sudo -n true && got root", needs=("sudo",)),
-    _bash("su", "Becomes root by su without a password.", "su -c true </dev/null && got root", needs=("su",)),
+    _bash(
+        "su",
+        "Becomes root by su without a password.",
+        "timeout 0.5 su -c true </dev/null && got root",
+        needs=("su",),
+    ),
     _bash(
         "pkexec-and-doas",
         "Becomes root by the other programs for that.",

@@ -250,6 +250,6 @@ if full == alive == 10:
         "endless-command",
         "Runs past its time limit and ignores every signal.",
         "trap '' TERM INT HUP; while :; do sleep 0.2; done",
-        timeout_s=1.0,
+        timeout_s=0.5,
     ),
 )
