@@ -11,12 +11,11 @@ __all__ = ["RESOURCES"]
 _bash, _python = partial(bash, "resources"), partial(python, "resources")
 
 _EAT = """
+held = []
 def eat(most):
-    held, size = [], 0
-    while size < most:
+    while len(held) * (4 << 20) < most:
         held.append(bytearray(b'x') * (4 << 20))
-        size += 4 << 20
-    return size
+    return len(held) * (4 << 20)
 """
 _BREED = """
 limit = int(E['PROCESSES'])
