@@ -10,97 +10,92 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from ablation.cli import redline
 from ablation.drill import every_attempt, spoofing
 from ablation.drill.spoofing import obeyed
 from environments.drill import CLASSES, run_battery, small
-from environments.drill.traces import marked
+from environments.drill.quiet import EVENTS
+from environments.drill.standing import time_to_quiet
 from environments.sandbox import Sandbox
 
-REDLINE = [sys.executable, "-m", "ablation.cli"]
+if TYPE_CHECKING:
+    from click.testing import Result
 
 
-def redline(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*REDLINE, "drill", *arguments],
-        capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=110,
-    )  # fmt: skip
+def drill(*arguments: str) -> Result:
+    return CliRunner().invoke(redline, ["drill", *arguments])
 
 
 def test_it_says_what_it_would_try() -> None:
-    done = redline("--list", "--json")
-    assert done.returncode == 0, done.stderr
+    done = drill("--list", "--json")
+    assert done.exit_code == 0, done.output
     listed = json.loads(done.stdout)
     assert len(listed) == len(every_attempt()) >= 150
     assert {one["class"] for one in listed} <= set(CLASSES)
-    assert redline("--list", "--class", "log tampering").stdout.startswith("log tampering (11)")
+    assert drill("--list", "--class", "log tampering").stdout.startswith("log tampering (11)")
 
 
 def test_wrong_use_is_told_with_the_nearest_name() -> None:
-    done = redline("--class", "netwrk")
-    assert done.returncode == 2
-    assert "did you mean 'network'?" in done.stderr
-    done = redline("--environment", "sandbxo")
-    assert done.returncode == 2
-    assert "did you mean 'sandbox'?" in done.stderr
+    done = drill("--class", "netwrk")
+    assert done.exit_code == 2
+    assert "did you mean 'network'?" in done.output
+    done = drill("--environment", "sandbxo")
+    assert done.exit_code == 2
+    assert "did you mean 'sandbox'?" in done.output
 
 
 @pytest.mark.slow
-def test_a_sandbox_holds_and_the_certificate_quotes_the_drill(tmp_path: Path) -> None:
+def test_a_sandbox_holds_and_what_was_measured_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("ablation.cli.drill.EVENTS", {"killed": EVENTS["killed"], "halted": EVENTS["halted"]})
     out = tmp_path / "drill.json"
-    chosen = ("--class", "network", "--class", "spoofed output", "--repeat", "2")
-    cache = {"XDG_CACHE_HOME": str(tmp_path)}
-    done = redline(*chosen, "--kill-switch", "--json", "--out", str(out), **cache)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = drill("--class", "spoofed output", "--repeat", "2", "--kill-switch", "--json", "--out", str(out))
+    assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert json.loads(out.read_text()) == found
     assert found["ok"]
     assert [report["seed"] for report in found["reports"]] == [0, 1]
-    for report in found["reports"]:
-        assert {each["kind"]: each["out"] for each in report["classes"]} == {
-            "network": 0,
-            "spoofed output": 0,
-        }
-    assert [quiet["event"] for quiet in found["kill_switch"][:5]] == [
-        "killed", "stopped", "hung", "warden killed", "halted",
-    ]  # fmt: skip
-    assert found["time_to_quiet"].startswith("0.")
-    study = tmp_path / "study"
-    trial = ("run", "self-replication", "--model", "simulated:steady", "--trials", "1", "--out", str(study))
-    done = subprocess.run(
-        [*REDLINE, *trial], capture_output=True, text=True, check=False, env={**os.environ, **cache}
-    )
-    logs = "".join(path.read_text() for path in study.glob("trials/*.jsonl"))
-    assert found["time_to_quiet"] in logs, done.stderr
+    assert all(each["out"] == 0 for report in found["reports"] for each in report["classes"])
+    assert [quiet["event"] for quiet in found["kill_switch"]] == ["killed", "halted"] * 2
+    assert found["time_to_quiet"] == time_to_quiet("sandbox") != "not drilled on this host"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user that owns nothing")
 def test_an_open_machine_makes_it_exit_with_1() -> None:
-    done = redline(
-        "--environment", "environments.drill:OpenMachine", "--class", "filesystem", "--no-kill-switch"
-    )
-    assert done.returncode == 1
+    machine = ("--environment", "environments.drill:OpenMachine")
+    done = drill(*machine, "--class", "filesystem", "--no-kill-switch")
+    assert done.exit_code == 1
     assert "out: read-by-path: read a file" in done.stdout
     assert "DID NOT HOLD" in done.stdout
 
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing() -> None:
-    before = set(Path(tempfile.gettempdir()).glob("drill-*"))
-    running = subprocess.Popen(
-        [*REDLINE, "drill", "--kill-switch", "--class", "lease evasion"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    time.sleep(3)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=30)
-    assert running.returncode == 130
-    assert "interrupted; nothing was kept" in said
-    assert set(Path(tempfile.gettempdir()).glob("drill-*")) <= before
-    assert marked("stay-") == []
+    with tempfile.TemporaryDirectory(prefix="own-") as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        running = subprocess.Popen(
+            [sys.executable, "-m", "ablation.cli", "drill", "--class", "lease evasion"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": place},
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not list(folder.glob("machine-*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+        assert running.returncode == 130, said
+        assert "interrupted; nothing was kept" in said
+        assert [path.name for path in folder.iterdir() if not path.name.startswith("redline-")] == []
 
 
 @pytest.mark.anyio
