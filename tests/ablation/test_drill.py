@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from ablation.cli import redline
 from ablation.drill import every_attempt, spoofing
+from ablation.drill.page import rewritten
 from ablation.drill.spoofing import obeyed
 from environments.drill import CLASSES, run_battery, small
 from environments.drill.quiet import EVENTS
@@ -115,3 +116,8 @@ async def test_a_view_that_shows_what_an_agent_printed_is_found_out() -> None:
 def test_what_would_be_obeyed(text: str) -> None:
     assert obeyed(text)
     assert not obeyed("plain text,\n\twith ümläuts and 文字")
+
+
+def test_the_page_shows_the_attempts_as_they_are() -> None:
+    page = (Path(__file__).parents[2] / "docs/drill.md").read_text()
+    assert page == rewritten(page), "python -m ablation.drill.page docs/drill.md"
