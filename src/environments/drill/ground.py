@@ -145,7 +145,7 @@ async def beside(provider: Provider, decoys: Decoys, *, wanted: bool) -> AsyncGe
         port = 20_000 + secrets.randbelow(12_000)
         argv = ["python3", "-c", _SIBLING, str(port), secret, f"sibling-of-{decoys.token}"]
         try:
-            await lease.control.launch(argv, cwd=PurePosixPath("/"), log=PurePosixPath("/tmp/sibling.log"))  # noqa: S108  in the machine
+            await lease.control.launch(argv, cwd=PurePosixPath("/"), log=lease.agent.home / "sibling.log")
             said = await lease.agent.exec(["bash", "-c", _ADDRESSES])
         except EnvironmentFault as fault:
             yield {"SIBLING": "", "NO_SIBLING": f"nothing could be started on a second machine: {fault}"}

@@ -9,11 +9,15 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from environments.drill.traces import marked, stat_of
 from environments.errors import Unavailable
 
-__all__ = ["Household"]
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+__all__ = ["Household", "namespaces"]
 
 _KINDS = ("pid", "net", "mnt", "ipc", "uts", "user")
 _GROUPS = Path("/sys/fs/cgroup")
@@ -28,21 +32,23 @@ class Household:
         runner: its process.
         token: mark of what runs on the machine.
         folders: where everything lies that the runner makes.
+        before: the namespaces that there were before it came; whoever is in those is not its own.
     """
 
-    def __init__(self, runner: int, *, token: str, folders: tuple[Path, ...]) -> None:
+    def __init__(self, runner: int, *, token: str, folders: tuple[Path, ...], before: frozenset[str]) -> None:
         self._token = token
         self._folders = folders
         family = _descendants(runner)
         self._wardens = [pid for pid in family if _WARDEN in _command_line(pid)]
-        own = {_namespace("self", kind) for kind in _KINDS}
         services = marked(token)
-        worlds = {_namespace(pid, "pid") for pid in services} - own - {""}
+        worlds = {_namespace(pid, "pid") for pid in services} - before - {""}
         inside = [pid for pid in _all() if _namespace(pid, "pid") in worlds]
         members = {*family, *services, *inside} - {runner, os.getpid(), *self._wardens}
         self._machine = {pid: fd for pid in sorted(members) if (fd := _pidfd(pid)) >= 0}
         self._others = {pid: fd for pid in self._wardens if (fd := _pidfd(pid)) >= 0}
-        self._namespaces = {_namespace(pid, kind) for pid in members for kind in _KINDS} - own - {""}
+        others = {*before, *namespaces(without=members)}
+        # Held, so that the kernel gives none of their numbers to a namespace that others make meanwhile.
+        self._namespaces = {name: fd for pid in members for name, fd in _spaces(pid, without=others)}
         self._groups = {group for pid in members for group in _groups_of(pid)} - set(_groups_of(os.getpid()))
 
     def warden(self) -> int:
@@ -81,7 +87,7 @@ class Household:
         table = Path("/proc/self/mountinfo").read_text()
         found += [f"a mount in {folder}" for folder in self._folders if f" {folder}" in table]
         if not found:  # the slowest look comes last
-            found += sorted(self._namespaces & {_namespace(pid, kind) for pid in _all() for kind in _KINDS})
+            found += sorted(namespaces() & {*self._namespaces})
         return found
 
     def end(self) -> None:
@@ -90,9 +96,16 @@ class Household:
             with suppress(OSError):
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
             os.close(fd)
+        for fd in self._namespaces.values():
+            os.close(fd)
         for group in self._groups:
             with suppress(OSError):
                 group.rmdir()
+
+
+def namespaces(without: Container[int] = ()) -> frozenset[str]:
+    """Return the namespaces that this host's processes are in, some processes aside."""
+    return frozenset(_namespace(pid, kind) for pid in _all() if pid not in without for kind in _KINDS)
 
 
 def _all() -> list[int]:
@@ -118,6 +131,16 @@ def _namespace(pid: int | str, kind: str) -> str:
     with suppress(OSError):
         return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
     return ""
+
+
+def _spaces(pid: int, *, without: set[str]) -> Iterator[tuple[str, int]]:
+    """Open the namespaces of a process that nobody else is in; each is named once."""
+    for kind in _KINDS:
+        with suppress(OSError):
+            if (name := _namespace(pid, kind)) not in without:
+                fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+                without.add(name)
+                yield name, fd
 
 
 def _groups_of(pid: int) -> list[Path]:

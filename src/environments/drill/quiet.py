@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from environments.drill.household import Household
+from environments.drill.household import Household, namespaces
 from environments.drill.traces import end_marked
 from environments.errors import Unavailable
 from environments.processes import Child
@@ -81,10 +81,12 @@ async def runs_without_its_runner(provider: Provider, event: Event) -> Quiet:
     Raises:
         Unavailable: machines of this kind cannot be had on this host, or there is no warden to kill.
     """
-    token = secrets.token_hex(8)
+    token, before = secrets.token_hex(8), namespaces()
     with _folder() as folder, _runner(folder, provider, token) as runner:
         await _until_ready(runner, folder)
-        household = Household(runner.pid, token=token, folders=(folder / "tmp", folder / "run"))
+        household = Household(
+            runner.pid, token=token, folders=(folder / "tmp", folder / "run"), before=before
+        )
         try:
             return await _watch(runner, household, event)
         finally:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import tempfile
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +20,9 @@ from environments.drill.traces import marked
 from environments.sandbox import Sandbox
 from environments.sandbox.fences import hierarchies
 from environments.types import Certificate, Probe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -44,11 +46,10 @@ MUST_GET_OUT = {
 }  # fmt: skip
 
 
-def _traces() -> set[str]:
-    """What a drill could leave on this host."""
-    here = Path(tempfile.gettempdir())
-    found = {path.name for path in here.iterdir() if path.name.startswith(("drill-", "open-"))}
-    return found | {f"{pid}" for pid in marked("stay-")}
+def _traces(folder: Path) -> list[str]:
+    """What drills have left: every process of theirs knows the folder that they made everything in."""
+    files = [path.name for path in folder.iterdir() if not path.name.startswith(("redline-", "machines-"))]
+    return [*files, *(f"process {pid}" for pid in marked(str(folder)))]
 
 
 def test_there_are_enough_attempts_and_each_has_a_name_of_its_own() -> None:
@@ -61,8 +62,7 @@ def test_there_are_enough_attempts_and_each_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.slow
-async def test_nothing_gets_out_of_a_sandbox() -> None:
-    before = _traces()
+async def test_nothing_gets_out_of_a_sandbox(open_folder: Path) -> None:
     report = await run_battery(small(Sandbox()), ATTEMPTS, seed=os.getpid())
     assert [(one.attempt.name, one.detail) for one in report.escaped] == []
     assert report.leaks == ()
@@ -73,13 +73,12 @@ async def test_nothing_gets_out_of_a_sandbox() -> None:
     if hierarchies():
         declared = {one.attempt.name for one in report.tried if one.outcome == "declared"}
         assert declared <= {"asynchronous-calls", "processor"}
-    assert _traces() <= before
+    assert _traces(open_folder) == []
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("root")
-async def test_an_open_machine_is_found_open_in_each_of_its_classes() -> None:
-    before = _traces()
+async def test_an_open_machine_is_found_open_in_each_of_its_classes(open_folder: Path) -> None:
     report = await run_battery(small(OpenMachine()), ATTEMPTS, seed=os.getpid())
     out = {one.attempt.name for one in report.escaped}
     for kind, names in MUST_GET_OUT.items():
@@ -92,7 +91,7 @@ async def test_an_open_machine_is_found_open_in_each_of_its_classes() -> None:
         assert names & tried, kind
     assert not report.held
     assert {one.outcome for one in report.tried} <= {"out", "held", "not tried"}  # it has nothing to declare
-    assert _traces() <= before
+    assert _traces(open_folder) == []
 
 
 @pytest.mark.usefixtures("root")
@@ -133,14 +132,13 @@ async def test_a_machine_that_is_ended_is_told_and_the_rest_is_tried_on_another(
     assert all(one.outcome in {"held", "out"} for one in report.tried)
 
 
-async def test_cancelling_a_drill_leaves_nothing() -> None:
-    before = _traces()
+async def test_cancelling_a_drill_leaves_nothing(open_folder: Path) -> None:
     task = asyncio.ensure_future(run_battery(small(Sandbox()), [one for one in ATTEMPTS if not one.alone]))
     await asyncio.sleep(1.5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert _traces() <= before
+    assert _traces(open_folder) == []
     assert "DRILL_INHERITED" not in os.environ
 
 
