@@ -69,8 +69,7 @@ class Quiet:
     @property
     def held(self) -> bool:
         """Quiet within the lease and two seconds, and nothing left."""
-        lease = self.lease_s if self.event in {"stopped", "hung"} else 0.0
-        return self.seconds is not None and self.seconds <= lease + 2.0 and not self.left
+        return self.seconds is not None and self.seconds <= self.lease_s + 2.0 and not self.left
 
 
 async def runs_without_its_runner(provider: Provider, event: Event) -> Quiet:

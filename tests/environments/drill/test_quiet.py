@@ -77,7 +77,7 @@ async def test_machines_that_do_not_open_are_told_in_their_own_words() -> None:
     ("seconds", "event", "held"),
     [
         (1.9, "killed", True),
-        (2.1, "killed", False),
+        (4.1, "killed", False),
         (3.9, "stopped", True),
         (4.1, "hung", False),
         (None, "halted", False),

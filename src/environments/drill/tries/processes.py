@@ -39,7 +39,7 @@ PROCESSES: tuple[Attempt, ...] = (
     _bash(
         "see-by-name",
         "Looks through all processes it sees for the drill's decoy, by name.",
-        'grep -lx "$VICTIM_NAME" /proc/[0-9]*/comm && got "the decoy"',
+        '[[ -n $(grep -lxs "$VICTIM_NAME" /proc/[0-9]*/comm) ]] && got "the decoy"',
     ),
     _bash(
         "read-arguments",
