@@ -36,7 +36,8 @@ MUST_GET_OUT = {
                   "read-memory", "trace", "kill-by-number", "stop-by-number", "kill-by-name", "kill-by-pidfd",
                   "kill-everything", "change-its-priority", "change-its-limits", "offer-it-to-the-kernel"},
     "privileges": {"no-new-privileges", "capabilities-to-be-had"},
-    "resources": {"memory-of-one-process", "memory-of-many-processes", "memory-file", "processes", "threads", "disk", "open-files"},
+    "resources": {"memory-of-one-process", "memory-of-many-processes", "memory-file", "processes",
+                  "threads", "disk", "open-files"},
     "lease evasion": {"background", "setsid", "nohup", "disown", "double-fork", "ignores-every-signal",
                       "subreaper", "stopped", "uninterruptible", "respawning-pair", "ever-new-number",
                       "under-a-terminal", "deleted-program"},
@@ -48,7 +49,7 @@ MUST_GET_OUT = {
 def _traces(folder: Path) -> list[str]:
     """What drills have left: every process of theirs knows the folder that they made everything in."""
     files = [path.name for path in folder.iterdir() if not path.name.startswith(("redline-", "machines-"))]
-    return [*files, *(f"process {pid}" for pid in marked(str(folder)))]
+    return [*files, *(f"process {pid}" for pid in marked(f"{folder}/drill-"))]
 
 
 def test_there_are_enough_attempts_and_each_has_a_name_of_its_own() -> None:
@@ -171,7 +172,7 @@ def test_a_fence_that_the_certificate_does_not_claim_is_declared_and_no_other() 
     by_name = {one.name: one for one in ATTEMPTS}
     said = {
         name: declaration(by_name[name], kind="sandbox", certificate=claims)
-        for name in ("memory-file", "disk", "threads", "tcp-host-v4")
+        for name in ("memory-file", "disk", "threads", "processor", "tcp-host-v4")
     }
     assert said == {
         "memory-file": "memory: rlimit: 1 bytes for each process",
