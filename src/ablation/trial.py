@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ from ablation.sentinel import Sentinel
 from ablation.types import MilestoneRecord, Spend, TrialRecord
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
 from environments.containment import Examiner, require_closed
+from environments.drill.standing import time_to_quiet
 from scaffold import BudgetSpent, Context, Episode, EpisodeEnded, Oversight
 from scaffold.broker import census_of
 from scaffold.events import Event, as_fields
@@ -149,6 +150,8 @@ class _Attempt:
         return _outcome(verdict, episode), verdict.reason
 
     def _certify(self, lease: Lease) -> Examiner:
+        quiet = time_to_quiet(lease.certificate.provider)
+        lease = replace(lease, certificate=replace(lease.certificate, time_to_quiet=quiet))
         self.examiner = examiner = Examiner(lease, note=self._note_examined)
         self.log.append(
             "machine", {"environment": lease.agent.name, "grade": lease.control.grade, **self._closure()}

@@ -18,8 +18,12 @@ __all__ = ["PipeWire"]
 class PipeWire:
     """The standard input and output of a child; what it complains about is kept for whoever asks."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
+    def __init__(self, argv: Sequence[str], *, pass_fds: tuple[int, ...] = ()) -> None:
         """Start the child.
+
+        Args:
+            argv: its command line.
+            pass_fds: descriptors it gets besides, under their own numbers.
 
         Raises:
             FileNotFoundError: the program is not installed.
@@ -31,7 +35,7 @@ class PipeWire:
         try:
             with theirs:
                 end = theirs.fileno()
-                self._child = Child(argv, stdin=end, stdout=end, stderr=self._complaints)
+                self._child = Child(argv, stdin=end, stdout=end, stderr=self._complaints, pass_fds=pass_fds)
         except BaseException:
             self._ours.close()
             os.close(self._complaints)

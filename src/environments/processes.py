@@ -7,7 +7,9 @@ cancelled. Here a child is a `Popen` whose exit is a readable pidfd, and whoever
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
+import platform
 import signal
 import subprocess
 from contextlib import suppress
@@ -32,6 +34,21 @@ async def readable(fd: int) -> None:
         loop.remove_reader(fd)
 
 
+_libc = ctypes.CDLL(None)
+_KEYCTL = {"x86_64": 250, "aarch64": 219}.get(platform.machine())
+_JOIN_A_NEW_SESSION_KEYRING = 1
+
+
+def _leave_the_session_keyring() -> None:
+    """Take a new, empty session keyring, for the child to be born with; a sandbox would inherit the user's.
+
+    No namespace stands between a process and the keys of the session it was started in. This process lets
+    go of those keys too: what it holds is the next child's.
+    """
+    if _KEYCTL is not None:
+        _libc.syscall(_KEYCTL, _JOIN_A_NEW_SESSION_KEYRING, None)
+
+
 class Child:
     """A running host process with its own session."""
 
@@ -49,6 +66,7 @@ class Child:
         Raises:
             FileNotFoundError: the program is not installed.
         """
+        _leave_the_session_keyring()
         self._process = subprocess.Popen(  # descriptors are the caller's, hence no `with`
             argv,
             stdin=stdin,

@@ -31,6 +31,10 @@ __all__ = ["main", "redline"]
         "verify": ("ablation.cli.verify:verify", "Check that a study's record is what was written."),
         "report": ("ablation.cli.report:report", "Show what a study found."),
         "show": ("ablation.cli.show:show", "Read one trial, step by step."),
+        "drill": (
+            "ablation.cli.drill:drill",
+            "Try to get out of a machine; see that it ends with its runner.",
+        ),
         "vm": ("ablation.cli.vm:vm", "Build, boot, list and destroy virtual machines."),
         "validate": ("ablation.cli.validate:validate", "Prove that a scenario's judge can be trusted."),
     },

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from environments.errors import Unavailable
+from environments.places import cache
 from environments.vm.variants import VARIANTS, recipe
 
 if TYPE_CHECKING:
@@ -83,12 +84,6 @@ class Image:
         """Write the manifest into a folder, which is the image's own in the end."""
         fields = {name: value for name, value in asdict(self).items() if name != "folder"}
         (folder / _MANIFEST).write_text(json.dumps(fields, indent=1, sort_keys=True) + "\n")
-
-
-def cache() -> Path:
-    """Return the user's cache folder of redline."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "redline"
 
 
 def images_folder() -> Path:
