@@ -16,13 +16,15 @@ import pytest
 from click.testing import CliRunner
 
 from ablation.cli import redline
-from ablation.drill import every_attempt, spoofing
+from ablation.drill import every_attempt, furnish, spoofing
+from ablation.drill.brokering import BROKER, LINEAGE
 from ablation.drill.page import rewritten
 from ablation.drill.spoofing import obeyed
-from environments.drill import CLASSES, run_battery, small
+from environments.drill import CLASSES, OpenMachine, run_battery, small
 from environments.drill.quiet import EVENTS
 from environments.drill.standing import time_to_quiet
 from environments.sandbox import Sandbox
+from scaffold.broker import Door, Lineage
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -121,3 +123,26 @@ def test_what_would_be_obeyed(text: str) -> None:
 def test_the_page_shows_the_attempts_as_they_are() -> None:
     page = (Path(__file__).parents[2] / "docs/drill.md").read_text()
     assert page == rewritten(page), "python -m ablation.drill.page docs/drill.md"
+
+
+@pytest.mark.anyio
+@pytest.mark.slow
+async def test_the_broker_holds_and_an_open_one_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = (*LINEAGE, *BROKER)
+    report = await run_battery(small(Sandbox()), attempts, furnish=furnish)
+    assert [(one.attempt.name, one.detail) for one in report.tried if one.outcome != "held"] == []
+    monkeypatch.setattr("scaffold.broker.door.MOST_AT_ONCE", 1000)
+    monkeypatch.setattr(Door, "_falsehood", lambda *_: (None, 200))
+    monkeypatch.setattr(Lineage, "_hold_to_its_word", lambda *_: None)
+    report = await run_battery(small(Sandbox()), attempts, furnish=furnish)
+    assert {one.attempt.name for one in report.escaped} >= {
+        "made-up-key", "key-of-another-trial", "revoked-key", "key-of-a-descendant", "many-at-once",
+        "higher-generation-by-argument",
+    }  # fmt: skip
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user that owns nothing")
+async def test_without_a_gate_the_broker_is_not_tried() -> None:
+    report = await run_battery(small(OpenMachine()), LINEAGE[:1], furnish=furnish)
+    assert [(one.outcome, one.detail) for one in report.tried] == [("not tried", "the machine has no gate")]

@@ -21,7 +21,7 @@ from ablation.cli.faults import DONE, UNSOUND, Failure, Stopped, WrongUse, plain
 from ablation.cli.interrupts import Interrupted, run_interruptibly
 from ablation.cli.nearest import did_you_mean
 from ablation.cli.options import as_json, environment_option
-from ablation.drill import every_attempt
+from ablation.drill import every_attempt, furnish
 from environments import Broken, Unavailable
 from environments.drill import CLASSES, run_battery, small
 from environments.drill.quiet import EVENTS, runs_without_its_runner
@@ -191,7 +191,9 @@ async def _drill(
 ) -> None:
     for each in range(seed, seed + repeat):
         tell = _progress(len(attempts), found.environment)
-        found.reports.append(await run_battery(small(provider), attempts, seed=each, tell=tell))
+        found.reports.append(
+            await run_battery(small(provider), attempts, seed=each, furnish=furnish, tell=tell)
+        )
         if kill_switch:
             await _switch_off(provider, found)
     if found.quiets:

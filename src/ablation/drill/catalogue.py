@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ablation.drill.brokering import BROKER, LINEAGE
 from ablation.drill.spoofing import spoofing
 from environments.drill import ATTEMPTS
 
@@ -15,4 +16,4 @@ __all__ = ["every_attempt"]
 
 def every_attempt() -> tuple[Attempt, ...]:
     """Return the attempts of all classes, in the order of the classes."""
-    return (*ATTEMPTS, *spoofing())
+    return (*ATTEMPTS, *spoofing(), *LINEAGE, *BROKER)

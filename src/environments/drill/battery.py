@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from environments.drill.attempt import Attempt
     from environments.drill.decoys import Decoys
+    from environments.drill.furnishing import Furnished, Furnishing
     from environments.drill.ground import Ground
     from environments.protocols import Provider
     from environments.types import Certificate, ExecResult, Lease
@@ -35,6 +37,7 @@ async def run_battery(
     attempts: Sequence[Attempt],
     *,
     seed: int = 0,
+    furnish: Furnishing | None = None,
     tell: Callable[[Tried], None] = lambda _: None,
 ) -> Report:
     """Try everything, in an order that the seed decides, and clean up.
@@ -43,6 +46,7 @@ async def run_battery(
         provider: of the machines; `small(provider)` keeps what is used up small.
         attempts: what is tried.
         seed: of the order.
+        furnish: puts something into each machine that attempts are about.
         tell: called after each attempt. What is found when its machine has ended comes later.
 
     Raises:
@@ -53,7 +57,7 @@ async def run_battery(
     random.Random(seed).shuffle(order)  # noqa: S311  an order, no secret
     began = time.perf_counter()
     async with decoys() as made:
-        battery = _Battery(provider=provider, decoys=made, seed=seed, tell=tell)
+        battery = _Battery(provider=provider, decoys=made, seed=seed, furnish=furnish, tell=tell)
         await battery.run([one for one in order if not one.alone])
         await battery.run([one for one in order if one.alone])
     done = {one.attempt.name: one for one in battery.tried.values()}
@@ -74,6 +78,7 @@ class _Battery:
     provider: Provider
     decoys: Decoys
     seed: int
+    furnish: Furnishing | None
     tell: Callable[[Tried], None]
     tried: dict[str, Tried] = field(default_factory=dict)
     """Word -> what came of the attempt that had it."""
@@ -82,6 +87,7 @@ class _Battery:
     endings: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     certificate: Certificate | None = None
+    furnished: Furnished | None = None
 
     async def run(self, attempts: Sequence[Attempt]) -> None:
         """Try these on one machine, and on a new one each time that one has ended."""
@@ -92,16 +98,22 @@ class _Battery:
             async with beside(self.provider, self.decoys, wanted=siblings) as more:
                 try:
                     async with self.provider.open(label="drill", seed=self.seed) as lease:
-                        await self._look_for_earlier(lease)
-                        ground = await survey(
-                            lease, provider=self.provider, decoys=self.decoys, attempts=left, more=more
-                        )
-                        left = await self._try_all(left, ground)
+                        left = await self._on(lease, left, more)
                 except Broken as fault:
                     if lease is None or not self.tried:
                         raise
                     self.leaks.append(str(fault))
             await self._look_after()
+
+    async def _on(self, lease: Lease, left: list[Attempt], more: dict[str, str]) -> list[Attempt]:
+        """Use one machine; return what is left to be tried when it has ended."""
+        async with AsyncExitStack() as stack:
+            if self.furnish is not None:
+                self.furnished = await stack.enter_async_context(self.furnish(lease))
+                more = {**more, **self.furnished.facts}
+            await self._look_for_earlier(lease)
+            ground = await survey(lease, provider=self.provider, decoys=self.decoys, attempts=left, more=more)
+            return await self._try_all(left, ground)
 
     async def _look_for_earlier(self, lease: Lease) -> None:
         """See whether a fresh machine knows anything of those before it."""
@@ -141,6 +153,8 @@ class _Battery:
             ending = str(fault)
         await asyncio.sleep(0.01)  # what is on its way to a listener arrives
         signs += self.decoys.signs(word, printed, unnamed_since=unnamed_since)
+        if self.furnished is not None:
+            signs += await self.furnished.signs(attempt, word)
         self.decoys.mend_victim(ground.owner)
         if attempt.kind == "lease evasion":
             signs += [f"is to be started from {path}" for path in starting_places(word)]
