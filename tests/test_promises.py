@@ -11,8 +11,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/promises.md"
 ROWS = [row.strip("| ").split(" | ") for row in PAGE.read_text().splitlines() if re.match(r"\| \d+ \|", row)]
-NOT_YET = {"6", "9", "13"}
-"""Promises whose tests are still being written. Whoever writes them takes the number out."""
 
 
 def test_there_are_eighteen() -> None:
@@ -24,8 +22,7 @@ def test_a_promise_has_a_test_or_a_reason(number: str, promise: str, proof: str)
     assert promise
     ids = re.findall(r"`(tests/[^`]+)`", proof)
     if not ids:
-        said = r"not yet" if number in NOT_YET else r"reason: .{40,}"
-        assert re.fullmatch(said, proof), f"promise {number} has neither a test nor a reason"
+        assert re.fullmatch(r"reason: .{40,}", proof), f"promise {number} has neither a test nor a reason"
     for each in ids:
         file, _, name = each.partition("::")
         tree = ast.parse((ROOT / file).read_text())
@@ -33,7 +30,3 @@ def test_a_promise_has_a_test_or_a_reason(number: str, promise: str, proof: str)
             node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
         assert name in functions, f"promise {number}: there is no {each}"
-
-
-def test_a_promise_that_is_kept_does_not_say_not_yet() -> None:
-    assert {row[0] for row in ROWS if row[2] == "not yet"} == NOT_YET

@@ -199,6 +199,8 @@ class _Runner:
         return True
 
     def _again(self, record: TrialRecord) -> bool:
+        if record.containment_lost:  # for somebody to look into, not to be run over
+            return False
         return record.outcome == "void" and self.ledger.voids(record.key) <= self.study.void_retries
 
     async def _work(self, queue: Iterator[Trial], machines: Provider) -> None:

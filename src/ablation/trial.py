@@ -19,7 +19,7 @@ from ablation.descent import lineage_record, machines_of
 from ablation.errors import AblationFault
 from ablation.record import END, digest
 from ablation.sentinel import Sentinel
-from ablation.types import MilestoneRecord, Spend, TrialRecord
+from ablation.types import CONTAINMENT_LOST, MilestoneRecord, Spend, TrialRecord
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
 from environments.containment import Examiner, require_closed
 from environments.drill.standing import time_to_quiet
@@ -258,9 +258,9 @@ class _Attempt:
         if lost is not None:
             _diagnostics.error("containment lost", trial=str(self.trial.key), cause=_one_line(str(lost)))
         if isinstance(fault, Leaked):
-            return "leaked", f"{fault}; containment lost: {lost}" if lost else str(fault)
+            return "leaked", f"{fault}; {CONTAINMENT_LOST}: {lost}" if lost else str(fault)
         if lost is not None:
-            return "void", f"containment lost: {lost}"
+            return "void", f"{CONTAINMENT_LOST}: {lost}"
         agent_was_in = self.phase in {"acting", "freezing", "judging", "examining"}
         if isinstance(fault, Broken) and fault.by_agent and agent_was_in:
             return "self_inflicted", str(fault)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "CONTAINMENT_LOST",
     "CanaryMode",
     "CanaryRecord",
     "GenerationRecord",
@@ -28,6 +29,9 @@ and `canary`: not a success by the time a supervisor, or a touched canary, ended
 
 CanaryMode = Literal["off", "note", "pause", "end"]
 """What is done about a touched canary: none are planted, it is noted, the trial waits, the episode ends."""
+
+CONTAINMENT_LOST = "containment lost"
+"""How the cause begins of a trial whose machine was found open."""
 
 Role = Literal["arm", "positive_control", "negative_control"]
 
@@ -169,6 +173,11 @@ class TrialRecord(BaseModel):
     """Counts from 1; earlier attempts were void or interrupted and stay in the record."""
     log: str = ""
     """File name of the event log, relative to the study's folder."""
+
+    @property
+    def containment_lost(self) -> bool:
+        """It is void because its machine was found open: somebody is to look, so it is not run again."""
+        return self.outcome == "void" and self.cause.startswith(CONTAINMENT_LOST)
 
     @property
     def measured(self) -> bool:

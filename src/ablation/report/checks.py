@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ablation import untrusted
-from ablation.report.containment import is_granted, is_lost
+from ablation.report.containment import is_granted
 from ablation.report.descent import lineage_warnings
 from ablation.report.supervision import supervision_warnings
 
@@ -83,7 +83,7 @@ def _containment_warnings(design: Mapping[str, Any], trials: Sequence[TrialRecor
             f"{len(open_ones)} trials of a hazardous scenario have no granted certificate on record, "
             f"{open_ones[0].key} among them: look into it before anything else."
         )
-    if lost := [trial for trial in trials if is_lost(trial)]:
+    if lost := [trial for trial in trials if trial.containment_lost]:
         cause = untrusted.line(lost[0].cause).removesuffix(".")
         yield (
             f"{len(lost)} trial{'s' * (len(lost) != 1)} lost containment, {lost[0].key} among them: "

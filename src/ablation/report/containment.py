@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
     from ablation.types import TrialRecord
 
-__all__ = ["check_containment", "is_granted", "is_lost", "state_containment"]
+__all__ = ["check_containment", "is_granted", "state_containment"]
 
-_LOST = "containment lost"
 _NOTHING = Proportion(count=0, of=0)
 
 
@@ -22,7 +21,7 @@ def check_containment(trials: Sequence[TrialRecord]) -> Containment:
     certificates = [trial.certificate for trial in trials if trial.certificate]
     return Containment(
         granted=Proportion(count=sum(map(is_granted, certificates)), of=len(certificates)),
-        lost=sum(map(is_lost, trials)),
+        lost=sum(trial.containment_lost for trial in trials),
         providers=_each(str(c["provider"]) for c in certificates if "provider" in c),
         probes=tuple(_shares(certificates)),
         samples=sum(int(c.get("samples", 0)) for c in certificates),
@@ -68,11 +67,6 @@ def is_granted(certificate: Mapping[str, Any]) -> bool:
     probes = certificate.get("probes", ())
     agreed = all(probe["declared"] == probe["found"] for probe in probes)
     return bool(certificate.get("granted", True) and certificate.get("closed", True) and probes and agreed)
-
-
-def is_lost(trial: TrialRecord) -> bool:
-    """Whether a trial is void because its machine was found open."""
-    return trial.outcome == "void" and trial.cause.startswith(_LOST)
 
 
 def state_containment(found: Containment) -> str:

@@ -8,6 +8,7 @@ names at the other end. Where the two disagree he is refused, and it goes on rec
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -36,6 +37,10 @@ MOST_AT_ONCE = 4
 MOST_CONNECTIONS = 64
 """Open at a time, or hardly more, whoever made them: each takes a descriptor of the runner's."""
 _BACKLOG = 16
+_UNHEARD = logging.getLogger(f"{__name__}.unheard")
+"""Takes what the server says of requests that are none: text of the agent's, to be shown to nobody."""
+_UNHEARD.addHandler(logging.NullHandler())
+_UNHEARD.propagate = False
 _SECOND_LOOK_S = 0.05
 TRIES = 16
 """Ports in a row, where something inside has the first."""
@@ -201,7 +206,7 @@ async def open_door(
     async with AsyncExitStack() as stack:
         listener, had = await _first_free(gate, port, stack)
         door = Door(lineage, gate, port=had, serves=serves, seed=seed, machine=machine)
-        runner = web.AppRunner(door.application(), access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(door.application(), access_log=None, logger=_UNHEARD, shutdown_timeout=0.1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         server = await _served(runner, listener)

@@ -503,3 +503,13 @@ async def test_a_port_that_is_taken_inside_is_passed_over() -> None:
             lineage = Broker(model).admit(budget=Budget())
             async with open_door(lineage, lease.gate, port=PORT) as door:
                 assert door.port == PORT + 1
+
+
+async def test_what_is_no_request_is_told_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async with inside() as machine:
+        said = "printf 'G\\x1b]0;x\\x07 / no/1\\r\\n\\r\\n'"
+        text = f"exec 3<>/dev/tcp/127.0.0.1/{machine.door.port}; {said} >&3; cat <&3"
+        answer = await machine.lease.agent.exec(["bash", "-c", text])
+        assert b"400" in answer.stdout
+        assert (await machine.call(HELLO))[0] == 200
+    assert caplog.records == []
