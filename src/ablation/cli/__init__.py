@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import tempfile
 import traceback
@@ -13,6 +14,8 @@ from ablation import untrusted
 from ablation.cli.lazy import LazyGroup
 
 __all__ = ["main", "redline"]
+
+_OPEN_FILES = 1 << 16
 
 
 @click.group(
@@ -61,6 +64,7 @@ def main() -> None:
 
     0 done, 1 a trial was void or a check failed, 2 wrong use, 3 containment refused, 130 interrupted.
     """
+    _allow_open_files()
     try:
         status = redline.main(standalone_mode=False)
     except click.ClickException as fault:
@@ -77,6 +81,13 @@ def main() -> None:
         _report_bug(bug)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _allow_open_files() -> None:
+    """Take as many descriptors as we may: a hundred machines at once need more than the usual 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(most, _OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _report_bug(bug: Exception) -> None:

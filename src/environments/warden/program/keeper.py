@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -55,6 +56,8 @@ _LOOK_S = 0.03
 """Between two looks at all processes of the host."""
 _BEATS = 5
 """In the time of a lease."""
+_OPEN_FILES = 1 << 16
+"""A machine takes about seven descriptors; what a process may open by itself is often 1024."""
 _IDLE_S = 2.0
 """Without a machine to hold, after which the runner is asked whether the warden is still wanted."""
 
@@ -285,6 +288,9 @@ class Keeper:
 def main(lease_s: float, cards: str, runner: int) -> None:
     """Become two, and keep the books."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(most, _OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
     upstream = socket.socket(fileno=os.dup(0))
     os.close(0)
     os.open(os.devnull, os.O_RDONLY)
