@@ -169,4 +169,4 @@ class SandboxControl(OutsideControl):
 
     async def freeze(self) -> None:
         """End the runners and the commands they run; what runs in the background goes on."""
-        self._shell.freeze()
+        await self._shell.freeze()

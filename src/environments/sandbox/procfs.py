@@ -172,6 +172,14 @@ class MachineProc:
                 if (seen := self._stat(pid)).group in leaders:
                     self._signal(hosts.get(pid), pid, signal, seen.started)
 
+    def lives_in(self, leaders: set[int]) -> bool:
+        """Whether a process is alive whose process group is led by one of `leaders`."""
+        for pid in self.pids():
+            with suppress(OSError):
+                if (seen := self._stat(pid)).group in leaders and seen.state not in {"Z", "X"}:
+                    return True
+        return False
+
     def _signal(self, host: int | None, pid: int, signal: signals.Signals, started: int | None) -> bool:
         if host is None:
             return False

@@ -330,13 +330,16 @@ class Shell:
             with suppress(OSError):
                 os.unlink(f"{number}.{kind}", dir_fd=self._session)
 
-    def freeze(self) -> None:
-        """End the runners and what they run; take no command from now on."""
+    async def freeze(self) -> None:
+        """End the runners and what they run, and see them gone; take no command from now on."""
         self._open = False
         pids = set(self.runner_pids)
         for pid in list(pids):
             pids.update(self._proc.children(pid))
         self._proc.signal_groups(pids, signal.SIGKILL)
+        deadline = time.monotonic() + _PATIENCE_S
+        while self._proc.lives_in(pids) and time.monotonic() < deadline:  # noqa: ASYNC110  nobody tells us
+            await asyncio.sleep(0.001)
 
     def close(self) -> None:
         """Let everything go."""

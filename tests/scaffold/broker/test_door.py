@@ -353,7 +353,7 @@ async def test_a_caller_that_nobody_knows_is_refused_where_callers_are_known() -
         await machine.lease.agent.exec(
             ["python3", "gone.py", str(PORT), token]
         )  # it does not stay to be seen
-        for _ in range(100):
+        for _ in range(1000):
             if machine.of(Forged):
                 break
             await asyncio.sleep(0.02)
