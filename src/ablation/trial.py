@@ -237,7 +237,7 @@ class _Attempt:
         self.log.append(event.kind, as_fields(event))
 
     def _note_examined(self, moment: Moment, probes: tuple[Probe, ...]) -> None:
-        self.log.append("examined", {"phase": moment, "probes": [asdict(probe) for probe in probes]})
+        self.log.append("examined", {"phase": moment, "probes": [probe.as_fields() for probe in probes]})
 
     def _note_verdict(self, verdict: Verdict) -> None:
         self.verdict = verdict
@@ -311,8 +311,7 @@ class _Attempt:
     def _closure(self) -> dict[str, Any]:
         if self.examiner is None:
             return {}
-        certificate, samples = self.examiner.certificate, self.examiner.samples
-        return {"certificate": {**asdict(certificate), "granted": certificate.granted, "samples": samples}}
+        return {"certificate": {**self.examiner.certificate.as_fields(), "samples": self.examiner.samples}}
 
 
 def _outcome(verdict: Verdict, episode: Episode) -> Outcome:

@@ -7,7 +7,7 @@ cannot be mixed up.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -147,6 +147,16 @@ class Probe:
         """Declared equals found."""
         return self.declared == self.found
 
+    def as_fields(self) -> dict[str, str]:
+        """Return it for the record. There are a hundred a trial, and `asdict` takes its time."""
+        return {
+            "name": self.name,
+            "declared": self.declared,
+            "found": self.found,
+            "seen_from": self.seen_from,
+            "phase": self.phase,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
@@ -168,6 +178,19 @@ class Certificate:
     def granted(self) -> bool:
         """Every probe found what was declared, and the provider claims closure."""
         return self.closed and bool(self.probes) and all(p.ok for p in self.probes)
+
+    def as_fields(self) -> dict[str, Any]:
+        """Return it for the record."""
+        return {
+            "provider": self.provider,
+            "grade": self.grade,
+            "probes": [probe.as_fields() for probe in self.probes],
+            "fences": self.fences,
+            "declared": self.declared,
+            "time_to_quiet": self.time_to_quiet,
+            "closed": self.closed,
+            "granted": self.granted,
+        }
 
     def refusal(self) -> str:
         """Why the certificate is not granted, in one line."""

@@ -115,10 +115,8 @@ class LabControl(OutsideControl):
         where, what = shlex.quote(str(cwd)), shlex.join(argv)
         text = f"cd {where} && {{ setsid {what} </dev/null >>{shlex.quote(str(log))} 2>&1 & }}"
         # The shell lives inside the fences before it becomes anything of the host's.
-        groups = [str(group / "cgroup.procs") for _, group in self._host.fence.groups]
-        fenced = 'until [ "$1" = -- ]; do echo $$ >"$1" || exit; shift; done; shift; exec "$@"'
-        command = [*entering(self._host.init), *_BECOME_AGENT, *_agents(self._hands.home), "bash", "-c", text]
-        return await output_of(["sh", "-c", fenced, "launch", *groups, "--", *command])
+        become = (*entering(self._host.init), *_BECOME_AGENT, *_agents(self._hands.home))
+        return await output_of([*self._host.fence.entering(), *become, "bash", "-c", text])
 
     def _touch(self, log: PurePosixPath) -> None:
         self._files.make_directories(log.parent)

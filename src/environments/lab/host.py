@@ -81,7 +81,7 @@ class Host:
         self._talk = Dialogue(
             [
                 # Nothing begins before this process is inside its fences.
-                *("bash", "-c", 'read -r _ && exec "$@"', "host", "nsenter"),
+                *(*self.fence.entering(), "nsenter"),
                 # With the fabric's mounts comes a /proc in which bubblewrap finds what it starts.
                 *(f"--{kind}=/proc/{fabric}/ns/{name}" for kind, name in _ENTERED),
                 *("--setuid", first, "--setgid", first, "--"),
@@ -96,8 +96,6 @@ class Host:
             pass_fds=(archive,),
         )
         held.process(self._talk.child.pid)
-        self.fence.admit(self._talk.child.pid)
-        self._talk.say("go\n")
         await self._talk.expect("here")
         return child_of(self._talk.child.pid)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fence", "Hierarchy", "hierarchies", "raise_fence"]
 
+_ENTER = 'until [ "$1" = -- ]; do echo 0 >"$1" || exit; shift; done; shift; exec "$@"'
 _CONTROLLERS = ("memory", "pids", "cpu")
 _PERIOD_US = 100_000
 
@@ -45,14 +46,16 @@ class Fence:
         """Where the groups are."""
         return tuple(group for _, group in self.groups)
 
-    def admit(self, pid: int) -> None:
-        """Put the host's process `pid` into every group; what it starts from now on is born inside.
+    def entering(self) -> tuple[str, ...]:
+        """Return what starts a command inside the groups, to be put before it.
 
-        Raises:
-            OSError: the host changed its mind about letting us.
+        A process that puts itself in, thread by thread, waits for nobody; put in by another, it has both wait
+        until every processor of the host has passed a quiet moment.
         """
-        for _, group in self.groups:
-            (group / "cgroup.procs").write_text(str(pid))
+        if not self.groups:
+            return ()
+        files = (group / ("tasks" if h.version == 1 else "cgroup.procs") for h, group in self.groups)
+        return ("sh", "-c", _ENTER, "fenced", *map(str, files), "--")
 
     def enforced(self) -> dict[str, str]:
         """Controller -> what enforces it, for the certificate."""

@@ -126,7 +126,6 @@ class _Opening:
         held.process(self._child.pid)
         for end in (requests_out, ready_in, info_in):
             self._close_pipe(end)
-        self._fence.admit(self._child.pid)
         os.write(requests_in, b"go\n")
         await readable(ready_out)
         if os.read(ready_out, 64) != b"ready\n":
@@ -196,6 +195,7 @@ class _Opening:
             "--",
         )
         return [
+            *self._fence.entering(),
             *(drop if os.geteuid() == 0 else ()),
             *enter,
             *stage,

@@ -1,13 +1,14 @@
 """Connections into a machine's private network, made from the host.
 
-A socket belongs to the network namespace it was made in, for good. So a helper enters the namespace, makes
-sockets there and hands them over; the talking is done here. It starts with the first connection and ends
-with the machine.
+A socket belongs to the network namespace it was made in, for good. So it is made there, and the talking is
+done here. Root makes it by itself; for others a helper enters the namespace, makes sockets there and hands
+them over. It starts with the first connection and ends with the machine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from environments.errors import Broken
 from environments.processes import Child, readable
+from environments.sandbox.abroad import socket_in
 from environments.sandbox.diagnosis import FAMILIES, KnownSocket, parse, request, request_one
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ while kind := channel.recv(1):
     with socket.socket() if tcp else socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as made:
         socket.send_fds(channel, [b"."], [made.fileno()])
 """
+_KINDS = {b"t": (socket.AF_INET, socket.SOCK_STREAM, 0), b"d": (socket.AF_NETLINK, socket.SOCK_RAW, 4)}
 _MOST_BYTES = 1 << 20
 
 
@@ -51,7 +54,9 @@ class Dialer:
     ) -> None:
         user = (f"--user={user_namespace}", "--preserve-credentials") if user_namespace else ()
         self._enter = ("nsenter", *user, f"--net={network_namespace}", "--")
+        self._network = network_namespace
         self._started = started
+        self._by_ourselves = os.geteuid() == 0
         self._child: Child | None = None
         self._channel: socket.socket | None = None
         self._turn = asyncio.Lock()
@@ -150,6 +155,19 @@ class Dialer:
         return found
 
     async def _socket(self, kind: bytes) -> socket.socket:
+        if self._by_ourselves:
+            try:
+                made = socket_in(self._network, *_KINDS[kind])
+            except PermissionError:  # root of a container, say
+                self._by_ourselves = False
+            except OSError as error:
+                raise Broken("the machine's network could not be entered", by_agent=False) from error
+            else:
+                made.setblocking(False)
+                return made
+        return await self._handed_over(kind)
+
+    async def _handed_over(self, kind: bytes) -> socket.socket:
         async with self._turn:
             channel = self._channel or self._start()
             fds: list[int] = []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Confinement", "confinement"]
 
-# Starts when it is told to, which is after it was put into its control groups; never without its parent.
+# Starts when it is told to; never without its parent.
 _STAGE = 'read -r go || exit 1; [ "$1" = alone ] && { ip link set lo up || exit 1; }; shift; exec "$@"'
 
 

@@ -99,14 +99,13 @@ class Emulator:
         try:
             argv = files.arguments(hardware, monitor=theirs.fileno())
             self._child = Child(
-                confinement.command(argv, devices=hardware.device_files()),
+                [*fence.entering(), *confinement.command(argv, devices=hardware.device_files())],
                 stdin=go_out,
                 stdout=printed_in,
                 stderr=self._complaints,
                 pass_fds=(*files.kept(), theirs.fileno()),
             )
             self._console = Console(printed_out, log=self._log)
-            fence.admit(self._child.pid)
             os.write(go_in, b"go\n")
         except BaseException:
             ours.close()

@@ -135,7 +135,7 @@ def looked_up(name: str, wait_s: float) -> str:
     if child == 0:
         said = b"nobody"
         try:
-            _socket.getaddrinfo(name, None)
+            _socket.getaddrinfo(name.encode(), None)
             said = b"address"
         except _socket.gaierror as error:
             said = b"no such name" if error.args[0] == _socket.EAI_NONAME else b"nobody"
@@ -250,10 +250,12 @@ def nests() -> str:
         nothing = os.open("/dev/null", os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(nothing, fd)
-        try:
-            os.execvp("unshare", ["unshare", "--user", "true"])  # noqa: S606  no shell is wanted
-        finally:
-            os._exit(127)
+        for place in ("/usr/bin/unshare", "/bin/unshare", "/usr/sbin/unshare"):
+            try:  # looking along PATH would import what takes longer to load than all of this
+                os.execv(place, ["unshare", "--user", "true"])  # noqa: S606  no shell is wanted
+            except OSError:
+                continue
+        os._exit(127)
     status = os.waitpid(child, 0)[1]
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 127:
         return "could not be tried"
