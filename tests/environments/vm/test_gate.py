@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(400)]
 
 PORT = 28401
-CALL = f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && echo $$ >&3 && head -n 1 <&3"
+CALL = f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && echo $$ >&3 && exec head -n 1 <&3"
 
 
 async def test_a_machine_has_a_gate_and_the_caller_is_known(machines: VirtualMachine) -> None:
