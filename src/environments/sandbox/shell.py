@@ -184,12 +184,14 @@ class Shell:
             raise Closed("the machine was closed")
         runner = await self._new_runner(ours=True)
         try:
-            return await self._run(runner, secrets.token_hex(8), _script(argv, None), stdin, timeout_s)
+            result = await self._run(runner, secrets.token_hex(8), _script(argv, None), stdin, timeout_s)
         except _NeverStarted:
             raise Broken("a command was not taken up", by_agent=self._agents_doing()) from None
         finally:
             if not self._closed:
                 self._abandon(runner)
+        await self._see_gone({runner.pid})
+        return result
 
     async def _run(
         self, runner: _Runner, number: str, script: bytes, stdin: bytes, timeout_s: float
@@ -337,8 +339,14 @@ class Shell:
         for pid in list(pids):
             pids.update(self._proc.children(pid))
         self._proc.signal_groups(pids, signal.SIGKILL)
+        await self._see_gone(pids)
+
+    async def _see_gone(self, leaders: set[int]) -> None:
+        """Wait until what was killed has ended: until then it would be taken for something of the agent's."""
         deadline = time.monotonic() + _PATIENCE_S
-        while self._proc.lives_in(pids) and time.monotonic() < deadline:  # noqa: ASYNC110  nobody tells us
+        while not self._closed and self._proc.lives_in(leaders):
+            if time.monotonic() > deadline:
+                return
             await asyncio.sleep(0.001)
 
     def close(self) -> None:
