@@ -116,14 +116,16 @@ async def commands(argv: Sequence[str], line: str, *, times: int) -> tuple[list[
 async def idle_megabytes(many: int) -> float:
     """Return the resident memory of one idle sandbox, of `many` open at once, each after its first command.
 
-    Counted are its processes, shared pages included, its files, and what this process holds for it.
+    Counted are its processes, shared pages included, its files, what this process holds for it, and its share
+    of the warden.
     """
     before = _resident([os.getpid()])
+    others = set(_descendants(os.getpid()))
     async with AsyncExitStack() as stack:
         for number in range(many):
             lease = await stack.enter_async_context(Sandbox().open(label=f"idle-{number}", seed=0))
             await lease.agent.exec(["true"])
-        processes = list(_descendants(os.getpid()))
+        processes = [pid for pid in _descendants(os.getpid()) if pid not in others]
         roots = {root for pid in processes if (root := _root(pid)) is not None}
         files = sum(used for _, used in roots)
         resident = _resident([os.getpid(), *processes]) - before

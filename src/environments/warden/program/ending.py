@@ -9,9 +9,11 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False  # the module itself takes longer to load than all of this
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["PATIENCE_S", "SETTLING_S", "TICK_S", "Hold", "end", "inhabitants", "left_of", "mounts"]
 
@@ -25,22 +27,22 @@ _MOMENT_S = 0.05
 _LOOKED_AT = ("user", "mnt", "net")
 
 
-@dataclass(kw_only=True)
 class Hold:
     """One machine: what it consists of on this host, and how long it may live."""
 
-    label: str
-    ends_at: float
-    processes: dict[int, int] = field(default_factory=dict)
-    """Pid to pidfd."""
-    firsts: set[int] = field(default_factory=set)
-    """Those that are process 1 of something: the kernel ends with them whatever came after them."""
-    namespaces: dict[str, int] = field(default_factory=dict)
-    """As the kernel names them, to descriptors: held, a name is not given to others."""
-    groups: list[str] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    commands: list[list[str]] = field(default_factory=list)
-    """What has to be told besides: a container engine, say."""
+    def __init__(self, *, label: str, ends_at: float) -> None:
+        self.label = label
+        self.ends_at = ends_at
+        self.processes: dict[int, int] = {}
+        """Pid to pidfd."""
+        self.firsts: set[int] = set()
+        """Those that are process 1 of something: the kernel ends with them whatever came after them."""
+        self.namespaces: dict[str, int] = {}
+        """As the kernel names them, to descriptors: held, a name is not given to others."""
+        self.groups: list[str] = []
+        self.folders: list[str] = []
+        self.commands: list[list[str]] = []
+        """What has to be told besides: a container engine, say."""
 
     def add(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """Take over further parts; the descriptors are the hold's from now on."""

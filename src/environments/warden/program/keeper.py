@@ -33,7 +33,6 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from environments.warden.program.card import Card
 from environments.warden.program.ending import (
@@ -46,6 +45,10 @@ from environments.warden.program.ending import (
     left_of,
     mounts,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["LARGEST", "Keeper", "main"]
 
