@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from benchmarks.tables import Row, table
 from environments.sandbox import Sandbox
 from environments.warden import here
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["measured"]
 
@@ -33,12 +29,6 @@ class _Nobody:
 
     def process(self, pid: int, *, namespaces: bool = False) -> None:
         """Take word of a process."""
-
-    def folder(self, *folders: Path) -> None:
-        """Take word of folders."""
-
-    def group(self, *groups: Path) -> None:
-        """Take word of control groups."""
 
     async def release(self) -> None:
         """Let go."""

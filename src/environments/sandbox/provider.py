@@ -108,11 +108,11 @@ class _Opening:
             OSError: the host refused a part of it.
             TimeoutError, Broken: it did not come up.
         """
-        held = self._held = hold(self._label, lifetime_s=self._limits.lifetime_s)
         # What will have to be removed is known to the warden before it is there.
         self._stage = Path(tempfile.gettempdir(), f"machine-{self._token}")
-        held.folder(self._stage)
-        held.group(*(hierarchy.parent / self._token for hierarchy in hierarchies()))
+        groups = [hierarchy.parent / self._token for hierarchy in hierarchies()]
+        lifetime_s = self._limits.lifetime_s
+        held = self._held = hold(self._label, lifetime_s=lifetime_s, folders=[self._stage], groups=groups)
         self._stage.mkdir(mode=0o700)
         os.chown(self._stage, *self._owner)
         self._fence = raise_fence(self._token, self._limits, own=_OWN_PROCESSES)

@@ -103,8 +103,16 @@ class Warden:
         self._readable()
         return not self._gone
 
-    def hold(self, label: str, *, lifetime_s: float) -> Held:
+    def hold(
+        self, label: str, *, lifetime_s: float, folders: Sequence[Path] = (), groups: Sequence[Path] = ()
+    ) -> Held:
         """Have a machine held from now on; its parts are added as they come to be.
+
+        Args:
+            label: names it in messages.
+            lifetime_s: after which it is ended, whatever is done on it.
+            folders: of the host that will be the machine's alone, as far as they are known already.
+            groups: control groups, likewise.
 
         Raises:
             Halted: every machine was ended, and none is to begin.
@@ -113,7 +121,8 @@ class Warden:
         if not self.held:  # until now there was nothing to answer for
             self._answered = time.monotonic()
         held = Held(warden=self, lease=secrets.token_hex(8), label=label)
-        self.say({"do": "hold", "lease": held.lease, "label": label, "lifetime_s": lifetime_s})
+        parts = {"folders": [str(each) for each in folders], "groups": [str(each) for each in groups]}
+        self.say({"do": "hold", "lease": held.lease, "label": label, "lifetime_s": lifetime_s, **parts})
         self.held[held.lease] = held
         self._beat()
         return held

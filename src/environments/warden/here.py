@@ -14,7 +14,7 @@ from environments.errors import Halted
 from environments.warden.channel import Census, Warden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from environments.warden.held import Held
@@ -37,9 +37,9 @@ def here() -> Warden:
     return warden
 
 
-def hold(label: str, *, lifetime_s: float) -> Held:
+def hold(label: str, *, lifetime_s: float, folders: Sequence[Path] = (), groups: Sequence[Path] = ()) -> Held:
     """Have a machine held from now on; see `Warden.hold`."""
-    return here().hold(label, lifetime_s=lifetime_s)
+    return here().hold(label, lifetime_s=lifetime_s, folders=folders, groups=groups)
 
 
 def fault() -> str | None:

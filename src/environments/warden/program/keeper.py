@@ -8,7 +8,7 @@ the runner, and its heir hears all of it again from the warden.
 
 Messages are JSON objects, one a packet, with descriptors beside them:
 
-    hold     lease, label, lifetime_s
+    hold     lease, label, lifetime_s, groups, folders
     add      lease, processes, groups, folders, commands; beside it pidfds, then descriptors of namespaces
     release  lease                                    answered by: released, left
     own      folder: it goes with the warden
@@ -199,8 +199,9 @@ class Keeper:
     def _do(self, message: dict[str, Any], descriptors: list[int]) -> str:
         match message["do"]:
             case "hold":
-                ends_at = time.monotonic() + message["lifetime_s"]
-                self._holds[message["lease"]] = Hold(label=message["label"], ends_at=ends_at)
+                hold = Hold(label=message["label"], ends_at=time.monotonic() + message["lifetime_s"])
+                hold.add(message, [])
+                self._holds[message["lease"]] = hold
                 self._machines += 1
             case "add":
                 self._add(message, descriptors)
