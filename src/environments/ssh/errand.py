@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,7 +42,8 @@ async def send_on_errand(
     wire = await link.wire(BOOT_COMMAND)
     try:
         async with asyncio.timeout(timeout_s):
-            await wire.send(_program(what, arguments) + stdin)
+            with suppress(OSError):  # what it says before it goes is worth more
+                await wire.send(_program(what, arguments) + stdin)
             said = b""
             while (report := _read(said)) is None:
                 chunk = await wire.receive()
