@@ -7,7 +7,9 @@ needs root.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sshd", "World", "free_port", "key_pair", "may_make_worlds"]
 
+_LIBC = ctypes.CDLL(None)
 _SSHD = "/usr/sbin/sshd"
 _SERVER = """\
 ListenAddress {address}
@@ -170,6 +173,12 @@ class Sshd:
         self.stop()
 
 
+def _with_keys_of_its_own() -> None:
+    """Take a new session keyring, as a host's logins do; a world would have that of who runs the tests."""
+    if (keyctl := {"x86_64": 250, "aarch64": 219}.get(platform.machine())) is not None:
+        _LIBC.syscall(keyctl, 1, None)
+
+
 class World:
     """A host of its own, on 127.0.0.1, or behind a cable where `cable` names one.
 
@@ -180,7 +189,9 @@ class World:
     def __init__(self, *, cable: str | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="world-"))
         self._cable = cable
-        self.address = "10.213.7.2" if cable else "127.0.0.1"
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        self.runner = f"10.213.{7 + worker}.1" if cable else "127.0.0.1"  # its own: several run at once
+        self.address = f"10.213.{7 + worker}.2" if cable else "127.0.0.1"
         self.port = free_port()
         self.key, self.root_key = self._folder / "agent", self._folder / "control"
         self.host_key = key_pair(self._folder / "host")
@@ -199,6 +210,7 @@ class World:
         (etc / "passwd").write_text("\n".join((*users, "agent:x:4321:4321::/home/agent:/bin/bash", "")))
         (etc / "group").write_text("root:x:0:\nnogroup:x:65534:\nagent:x:4321:\n")
         (etc / "shadow").write_text("root:*:1::::::\nsshd:*:1::::::\nagent:*:1::::::\n")
+        (etc / "shadow").chmod(0o640)
         (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
         (etc / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         (etc / "hosts").write_text("127.0.0.1 localhost\n")
@@ -248,11 +260,11 @@ class World:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         for line in (
             f"link add {self._cable} type veth peer name eth0 netns {children[0]}",
-            f"address add 10.213.7.1/24 dev {self._cable}",
+            f"address add {self.runner}/24 dev {self._cable}",
             f"link set {self._cable} up",
         ):
             subprocess.run(["ip", *line.split()], check=True)
-        self.do("ip link set lo up; ip address add 10.213.7.2/24 dev eth0; ip link set eth0 up")
+        self.do(f"ip link set lo up; ip address add {self.address}/24 dev eth0; ip link set eth0 up")
 
     def __enter__(self) -> Self:
         own = ("--mount", "--pid", "--ipc", "--uts", *(("--net",) if self._cable else ()))
@@ -263,6 +275,7 @@ class World:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                preexec_fn=_with_keys_of_its_own,  # noqa: PLW1509  it makes one call and takes no lock
             )
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "ready\n":

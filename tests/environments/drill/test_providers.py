@@ -82,6 +82,19 @@ async def test_an_ssh_host_that_shares_the_runners_network_is_found_out() -> Non
     assert next(one.outcome for one in report.tried if one.attempt.name == "sibling-machine") == "not tried"
 
 
+async def test_an_ssh_host_that_calls_nobody_holds() -> None:
+    if not may_make_worlds():
+        pytest.skip("hosts of their own are made by root")
+    with World(cable="redline-drill") as world:
+        world.shut()
+        provider = SshHosts(machines=(world.machine,))
+        attempts = _of("network", "filesystem", "processes", "privileges", "lease evasion", "log tampering")
+        report = await run_battery(small(provider), attempts, seed=os.getpid())
+    assert _out(report) == {}
+    kinds = {one.attempt.kind for one in report.tried if one.outcome == "declared"}
+    assert kinds <= {"privileges"}  # what its user can become there, its owner chose
+
+
 AS_SOMEBODY = """
 import asyncio, json, sys
 sys.path[:0] = json.loads(sys.argv[1])
