@@ -158,7 +158,10 @@ if full == alive == 10:
         "Doubles itself as often as it is let, six times at most, and each copy lives a second.",
         """
         double() { (( $1 )) && { double $(($1 - 1)) & double $(($1 - 1)) & }; sleep 1; }
-        double 6 2>/dev/null; sleep 1.5
+        set -m
+        double 6 2>/dev/null &
+        sleep 2.5
+        kill -KILL -- -$! 2>/dev/null  # bash goes on trying to fork for many seconds, and would be in the way
         echo survived
         """,
         fence="processes",
