@@ -78,14 +78,13 @@ for _ in range(10):
         try:
             eat(limit // 8)
             os.write(into, b'+')
-            time.sleep(25)
+            time.sleep(8)
         finally:
             os._exit(0)
     children.append(child)
 os.set_blocking(out, False)
-full, deadline = 0, time.monotonic() + 20
-ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
-while full < 10 and time.monotonic() < deadline and os.waitid(os.P_ALL, 0, ended) is None:
+full, deadline = 0, time.monotonic() + 6
+while full < 10 and time.monotonic() < deadline:
     time.sleep(0.05)
     try:
         full += len(os.read(out, 64))
