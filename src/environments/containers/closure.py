@@ -14,7 +14,7 @@ from environments.containers.engines import OWN_PROCESSES
 from environments.containment.examination import Examination
 from environments.containment.fencing import fences_of
 from environments.containment.inside import Declared
-from environments.containment.kernel import Mount, mounts, status_of
+from environments.containment.kernel import OF_THE_KERNEL, Mount, mounts, status_of
 from environments.sandbox.closure import DECLARED, Outside
 from environments.sandbox.fences import Fence, Hierarchy
 from environments.types import Certificate, Probe
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Within", "certify", "fence_around"]
 
 _GROUPS = Path("/sys/fs/cgroup")
-_OF_THE_KERNEL = {"cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs"}
 _ENGINES_OWN = {
     # what every engine puts over an image: the root itself, files about names, shared memory
     *("/", "/dev/shm", "/etc/group", "/etc/hostname", "/etc/hosts", "/etc/passwd", "/etc/resolv.conf"),  # noqa: S108
@@ -131,7 +130,7 @@ def _writable_bytes(table: list[Mount], files: RootedFiles, owner: tuple[int, in
     """Add up the sizes of the file systems that the machine's user may write to; -1 where one has no end."""
     total = 0
     for mount in table:
-        if not mount.writable or mount.kind in _OF_THE_KERNEL:
+        if not mount.writable or mount.kind in OF_THE_KERNEL:
             continue
         fd = files.open(mount.point, os.O_PATH)
         try:

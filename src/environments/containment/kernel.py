@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMESPACES",
+    "OF_THE_KERNEL",
     "SOCKETS",
     "Mount",
     "control_sockets",
@@ -58,7 +59,8 @@ SOCKETS = (
 """Where programs that can start things on a host, or talk for it, listen."""
 _METADATA = tuple(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254")))
 _REJECTED = 0x0200
-_OF_THE_KERNEL = {"cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs"}
+OF_THE_KERNEL = frozenset({"cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs"})
+"""Kinds of file systems that hold nothing but what the kernel says."""
 _HARMLESS_DEVICES = {"/console", "/full", "/null", "/random", "/tty", "/urandom", "/zero"}
 
 
@@ -182,7 +184,7 @@ def foreign(table: Collection[Mount], *, own: Collection[tuple[str, str]] = ()) 
         str(mount.point)
         for mount in table
         if not ((str(mount.point), mount.kind) in own or (str(mount.point), "*") in own)
-        and mount.kind not in _OF_THE_KERNEL
+        and mount.kind not in OF_THE_KERNEL
         and not (mount.kind == "devtmpfs" and mount.source in _HARMLESS_DEVICES)
         and (mount.kind != "tmpfs" or mount.device in ours)
     )

@@ -19,21 +19,15 @@ from environments.containment.examination import Examination
 from environments.containment.fencing import fenced, fences_of
 from environments.containment.inside import Declared
 from environments.containment.kernel import (
-    NAMESPACES,
-    foreign,
     held,
     interfaces,
     listed,
-    metadata_routes,
-    mounts,
     new_privileges,
-    private,
-    root_of,
     routes,
     status_of,
     still_there,
-    visible_sockets,
 )
+from environments.containment.namespaces import apart
 from environments.errors import Broken
 from environments.lab.fabric import ADDRESS
 from environments.lab.host import NETWORK, OWN_PROCESSES
@@ -97,22 +91,11 @@ class HostOutside:
             OSError: the host is gone.
         """
         init, host = self.host.init, self.host
-        networks = routes(init)
         found = (
-            *(private(init, name) for name in NAMESPACES),
-            Probe(name="root directory", declared="the machine's own", found=_root(init)),
-            Probe(name="network interfaces", declared="eth0, lo", found=listed(interfaces(init))),
-            Probe(name="routes", declared=NETWORK, found=listed(networks)),
-            Probe(name="metadata routes", declared="none", found=listed(metadata_routes(networks))),
+            *_apart(init, self.files),
             Probe(name="the lab's interfaces", declared="its own alone", found=_of_fabric(self.fabric)),
             Probe(name="the lab's routes", declared=NETWORK, found=listed(routes(self.fabric))),
             Probe(name="calls to the outside", declared="refused", found=await _calls(self.dialer)),
-            Probe(
-                name="directories of the host",
-                declared="none",
-                found=listed(foreign([*mounts(init)], own=_OF_THE_HOST)),
-            ),
-            Probe(name="host's control sockets", declared="none", found=listed(visible_sockets(self.files))),
             *self._of_agent(),
             *fenced(init, host.fence, host.limits, own_processes=OWN_PROCESSES),
         )
@@ -193,10 +176,10 @@ def named(host: str, probe: str, *, first: bool) -> str:
     return probe if first else f"{host}: {probe}"
 
 
-def _root(init: int) -> str:
+def _apart(init: int, files: RootedFiles) -> tuple[Probe, ...]:
     root = os.open(f"/proc/{init}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return root_of(root)
+        return apart(init, root=root, files=files, own=_OF_THE_HOST, network=("eth0, lo", NETWORK))
     finally:
         os.close(root)
 

@@ -14,21 +14,12 @@ from environments.containment.examination import Examination
 from environments.containment.fencing import fenced, fences_of
 from environments.containment.inside import Witnessed, program_with, read
 from environments.containment.kernel import (
-    NAMESPACES,
-    foreign,
     held,
-    interfaces,
-    listed,
-    metadata_routes,
-    mounts,
     new_privileges,
-    private,
-    root_of,
-    routes,
     status_of,
     still_there,
-    visible_sockets,
 )
+from environments.containment.namespaces import apart
 from environments.errors import Broken, Closed
 from environments.types import Certificate, Probe
 
@@ -87,21 +78,11 @@ class Outside:
         Raises:
             OSError: the machine is gone.
         """
-        init, status, networks = self.init, status_of(self.init), routes(self.init)
+        init, status = self.init, status_of(self.init)
         found = (
-            *(private(init, name) for name in NAMESPACES),
-            Probe(name="root directory", declared="the machine's own", found=root_of(self.root)),
-            Probe(name="network interfaces", declared="lo", found=listed(interfaces(init))),
-            Probe(name="routes", declared="none", found=listed(networks)),
-            Probe(name="metadata routes", declared="none", found=listed(metadata_routes(networks))),
+            *apart(init, root=self.root, files=self.files, own=self.own),
             Probe(name="capabilities", declared="none", found=held(status, _CAPABILITIES)),
             Probe(name="new privileges", declared="refused", found=new_privileges(status)),
-            Probe(
-                name="directories of the host",
-                declared="none",
-                found=listed(foreign([*mounts(init)], own=self.own)),
-            ),
-            Probe(name="host's control sockets", declared="none", found=listed(visible_sockets(self.files))),
             *fenced(init, self.fence, self.limits, own_processes=self.own_processes),
             *self.more(),
         )
