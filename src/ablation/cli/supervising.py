@@ -12,7 +12,7 @@ from ablation.cli.loading import load_named
 from ablation.cli.nearest import did_you_mean
 from ablation.errors import DesignFault, NameUnknown
 from ablation.types import CanaryMode
-from scaffold.oversight import ApproveAll, Ask, ByFunction, Rules, RulesFault
+from scaffold.oversight import ApproveAll, Ask, ByFunction, Rules, RulesFault, rules_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,11 +82,9 @@ def supervision_of(policy: str) -> SupervisionRequest:
     if not policy.endswith(".toml"):
         return SupervisionRequest(policy=policy)
     try:
-        return SupervisionRequest(policy=policy, text=Path(policy).read_text())
-    except (OSError, UnicodeDecodeError) as fault:
-        raise DesignFault(
-            f"cannot read the rules in {policy}: {getattr(fault, 'strerror', fault)}"
-        ) from fault
+        return SupervisionRequest(policy=policy, text=rules_text(Path(policy)))
+    except RulesFault as fault:
+        raise DesignFault(str(fault)) from fault
 
 
 def supervision_options(*, defaults: bool) -> Callable[[Decorated], Decorated]:

@@ -22,7 +22,6 @@ _ADDRESS = re.compile(r"(?:([0-9a-f]{4}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])"
 _NVIDIA, _AMD = 0x10DE, 0x1002
 _MAKERS = {_NVIDIA: "NVIDIA", _AMD: "AMD", 0x8086: "Intel"}
 _DISPLAY, _ACCELERATOR, _BRIDGE = 0x03, 0x12, 0x06
-_VGA = 0x0300
 _KINDS = {
     0x01: "storage controller",
     0x02: "network controller",
@@ -87,11 +86,6 @@ class PciDevice:
     def is_gpu(self) -> bool:
         """A display controller, a 3D controller, or an accelerator of the kind that has no display."""
         return self.class_code >> 16 in {_DISPLAY, _ACCELERATOR}
-
-    @property
-    def is_vga(self) -> bool:
-        """It can be a legacy VGA display."""
-        return self.class_code >> 8 == _VGA
 
     @property
     def is_bridge(self) -> bool:

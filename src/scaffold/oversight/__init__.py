@@ -9,7 +9,7 @@ from scaffold.oversight.decisions import Decision, Reach, Supervisor, View, abor
 from scaffold.oversight.held import HeldEnvironment
 from scaffold.oversight.oversight import Oversight, Standing, TrialUnknown
 from scaffold.oversight.policies import ApproveAll, Ask, ByFunction, may_ask
-from scaffold.oversight.rules import Rule, Rules, RulesFault
+from scaffold.oversight.rules import Rule, Rules, RulesFault, rules_text
 from scaffold.oversight.watch import Watch
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "ask",
     "deny",
     "may_ask",
+    "rules_text",
 ]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scaffold.oversight.decisions import View
     from scaffold.types import ToolCall
 
-__all__ = ["Rule", "Rules", "RulesFault"]
+__all__ = ["Rule", "Rules", "RulesFault", "rules_text"]
 
 _VERBS = get_args(Verb)
 
@@ -72,6 +72,20 @@ class Rule:
         return self._expression is None or any(map(self._expression.search, _texts(call.arguments)))
 
 
+def rules_text(path: Path) -> str:
+    """Return the text of a file of rules.
+
+    Raises:
+        RulesFault: it cannot be read.
+    """
+    try:
+        return path.read_text()
+    except OSError as fault:
+        raise RulesFault(f"cannot read the rules in {path}: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise RulesFault(f"{path} is not text in UTF-8") from fault
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """Decides by the first rule that fits.
@@ -93,12 +107,7 @@ class Rules:
         Raises:
             RulesFault: it cannot be read or followed.
         """
-        try:
-            return cls.from_text(path.read_text(), name=str(path))
-        except OSError as fault:
-            raise RulesFault(f"cannot read the rules in {path}: {fault.strerror}") from fault
-        except UnicodeDecodeError as fault:
-            raise RulesFault(f"{path} is not text in UTF-8") from fault
+        return cls.from_text(rules_text(path), name=str(path))
 
     @classmethod
     def from_text(cls, text: str, *, name: str) -> Self:
