@@ -68,7 +68,8 @@ async def test_being_examined_is_no_use_of_the_agents_hands(lease: Lease) -> Non
     assert wrong(await closure_of(lease).examine("during")) == []
     await lease.control.launch(["sleep", "60"], cwd=HOME, log=HOME / "log")
     (service,) = await lease.control.processes()
-    while not service.argv[0].startswith("sleep"):  # it is on its way to becoming it
+    while service.argv[:1] != ("sleep",):  # it is on its way to becoming it, and has no words in between
+        await asyncio.sleep(0.01)
         (service,) = await lease.control.processes()
     assert not lease.agent.used  # type: ignore[attr-defined]
 

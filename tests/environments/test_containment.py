@@ -146,7 +146,7 @@ async def test_nothing_is_left_after_the_machine() -> None:
             lease,
             "trap '' TERM HUP INT; setsid nohup sleep 10007 >/dev/null 2>&1 & (sleep 20007 &) ; sleep 0.3",
         )
-        marks = [p for p in await lease.control.processes() if p.argv[0] == "sleep"]
+        marks = [p for p in await lease.control.processes() if p.argv[:1] == ("sleep",)]
         assert len(marks) == 2
         init = lease.agent._shell._proc._init  # type: ignore[attr-defined]
         groups = _groups_of(init)

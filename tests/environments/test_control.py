@@ -111,4 +111,4 @@ async def test_the_judge_still_sees_after_the_freeze(lease: Lease) -> None:
     await lease.control.freeze()
     assert await lease.control.look(HOME / "result") == b"result\n"
     assert await lease.control.dial(8123, b"x") == b"X"
-    assert [process.argv[0] for process in await lease.control.processes()] == ["python3"]
+    assert [process.argv[:1] for process in await lease.control.processes()] == [("python3",)]

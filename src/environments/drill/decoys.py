@@ -11,12 +11,15 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import tempfile
+import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from environments.containment.kernel import status_of
 from environments.drill.ears import listening
 from environments.drill.traces import end_marked, stat_of
 from environments.processes import Child
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoys", "decoys"]
 
+_EXITING = 0x4
+_HARM = 1 << signal.SIGKILL - 1 | 1 << signal.SIGSTOP - 1
+_SETTLING_S = 2.0
 _ENTRY = '{"end":"failure"}\n'
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/dev/mqueue")  # noqa: S108  looked into, never written to
 _PROGRAMS = ("/usr/bin", "/usr/local/bin", "/usr/lib", "/opt", "/srv", "/etc", "/mnt")
@@ -203,6 +209,9 @@ class Decoys:
 
     def _victim_fault(self) -> str | None:
         assert self.victim is not None
+        deadline = time.monotonic() + _SETTLING_S
+        while self.victim.returncode is None and _struck(self.victim.pid) and time.monotonic() < deadline:
+            time.sleep(0.001)  # else what this attempt has done would be the next one's
         if self.victim.returncode is not None:
             fault = "killed a process"
         elif stat_of(self.victim.pid)[0] == "T":
@@ -231,6 +240,15 @@ class Decoys:
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _struck(pid: int) -> bool:
+    """Whether a process has still to act on a signal, or is ending: on a busy host that takes a while."""
+    fields = stat_of(pid)
+    if not fields or fields[0] == "Z" or int(fields[6]) & _EXITING:
+        return True
+    status = status_of(pid)
+    return bool((int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)) & _HARM)
 
 
 def _become(uid: int, gid: int) -> tuple[str, ...]:

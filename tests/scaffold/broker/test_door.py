@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -350,15 +352,25 @@ async def test_a_caller_that_nobody_knows_is_refused_where_callers_are_known() -
     async with inside() as machine:
         await machine.lease.agent.write(machine.lease.agent.home / "gone.py", GONE.encode())
         token = machine.lineage.first.token
-        await machine.lease.agent.exec(
-            ["python3", "gone.py", str(PORT), token]
-        )  # it does not stay to be seen
+        later = f"(sleep 1; exec python3 gone.py {PORT} {token}) >/dev/null 2>&1 &"
+        await machine.lease.agent.exec(["sh", "-c", later])
+        assert _running(token)
+        while _running(token):
+            time.sleep(0.02)  # noqa: ASYNC251  the door is not to look before the caller has gone
         for _ in range(1000):
             if machine.of(Forged):
                 break
             await asyncio.sleep(0.02)
         (forged,) = machine.of(Forged)
         assert (forged.found, forged.process) == ("unknown", "unknown")
+
+
+def _running(mark: str) -> bool:
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(process.read_bytes())
+    return any(mark.encode() in line for line in lines)
 
 
 async def test_false_claims_without_end_fill_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
