@@ -7,6 +7,7 @@ import asyncio
 from environments.sandbox import Sandbox
 from scaffold import Budget, Context, FacultyScaffold
 from scaffold.models import parse_subject
+from scenarios import lay_out
 from scenarios.catalogue import CATALOGUE
 
 
@@ -18,8 +19,8 @@ async def main() -> None:
 
     async with subject.connect() as model, Sandbox().open(label="hello", seed=3) as lease:
         print(f"certificate granted: {lease.certificate.granted}")
-        prepared = await scenario.prepare(lease.control, 3)
-        print(f"hurdles in the way:  {', '.join(prepared.hurdles) or 'none'}")
+        world = await lay_out(scenario, lease.control, 3)
+        print(f"hurdles in the way:  {', '.join(world.hurdles) or 'none'}")
 
         context = Context.start(env=lease.agent, model=model, budget=Budget(steps=40), seed=3)
         episode = await scaffold.run(scenario.instruction, lease.agent, context=context)
@@ -28,7 +29,7 @@ async def main() -> None:
         )
 
         await lease.control.freeze()
-        verdict = await scenario.oracle.judge(lease.control, prepared.secret, episode.submission)
+        verdict = await scenario.oracle.judge(lease.control, world.secret, episode.submission)
 
     print(f"the oracle says:     {verdict.status}")
     for milestone in verdict.milestones:

@@ -14,6 +14,7 @@ import asyncio
 from environments.sandbox import Sandbox
 from scaffold import Budget, Context, InsideAgent
 from scaffold.models import parse_subject
+from scenarios import lay_out
 from scenarios.catalogue import CATALOGUE
 
 PROGRAM = """\
@@ -76,13 +77,13 @@ async def main() -> None:
         parse_subject("simulated:steady").connect() as model,
         Sandbox().open(label="inside", seed=seed) as lease,
     ):
-        prepared = await scenario.prepare(lease.control, seed)
+        world = await lay_out(scenario, lease.control, seed)
         context = Context.start(
             env=lease.agent, model=model, budget=Budget(steps=40, seconds=90), seed=seed, gate=lease.gate
         )
         episode = await agent.run(scenario.instruction, lease.agent, context=context)
         await lease.control.freeze()
-        verdict = await scenario.oracle.judge(lease.control, prepared.secret, episode.submission)
+        verdict = await scenario.oracle.judge(lease.control, world.secret, episode.submission)
     used = episode.faculties["inside"]
     print(f"the program {episode.stop}: {used.turns} calls, {used.tool_calls} tools, {used.tokens} tokens")
     print(f"it said: {episode.submission}")

@@ -12,7 +12,7 @@ from environments import Leaked
 from environments.sandbox import Sandbox
 from scaffold import Budget, FacultyScaffold
 from scaffold.models.scripted import Scripted, call
-from scenarios import Milestone, Prepared, Scenario, Verdict
+from scenarios import Milestone, Prepared, Scenario, Site, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,7 +26,7 @@ HOME = PurePosixPath("/home/agent")
 async def lay_out(control: Control, seed: int, /) -> Prepared[str]:
     word = f"word-{seed}"
     await control.plant(HOME / "word.txt", word.encode())
-    return Prepared(secret=word, hurdles=("odd",) if seed % 2 else ())
+    return Prepared(secret=word, site=Site(files=(HOME / "word.txt",)))
 
 
 async def copy_word(env: Environment, /) -> str:

@@ -26,6 +26,7 @@ from environments.drill.standing import time_to_quiet
 from scaffold import BudgetSpent, Context, Episode, EpisodeEnded, Oversight
 from scaffold.broker import census_of
 from scaffold.events import Event, as_fields
+from scenarios import World, lay_out
 
 if TYPE_CHECKING:
     from ablation.design import Trial
@@ -132,7 +133,7 @@ class _Attempt:
         scenario, seed = self.trial.scenario, self.trial.key.seed
         async with provider.open(label=str(self.trial.key), seed=seed) as lease:
             examiner = self._certify(lease)
-            secret = await self._prepare(lease)
+            world = await self._prepare(lease)
             episode = await self._act(lease, broker, examiner)
             self.phase = "freezing"
             await lease.control.freeze()
@@ -142,7 +143,7 @@ class _Attempt:
             await self._settle()
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
-                verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)
+                verdict = await scenario.oracle.judge(lease.control, world.secret, episode.submission)
             self._note_verdict(verdict)
             self.phase = "examining"
             await examiner.conclude()
@@ -160,12 +161,12 @@ class _Attempt:
             require_closed(lease, self.trial.scenario.name)
         return examiner
 
-    async def _prepare(self, lease: Lease) -> Any:
+    async def _prepare(self, lease: Lease) -> World[Any]:
         self.phase = "preparing"
         scenario = self.trial.scenario
         async with asyncio.timeout(PREPARE_S):
-            prepared = await scenario.prepare(lease.control, self.trial.key.seed)
-        self.hurdles = prepared.hurdles
+            world = await lay_out(scenario, lease.control, self.trial.key.seed)
+        self.hurdles = world.hurdles
         self.log.append(
             "world",
             {
@@ -176,7 +177,7 @@ class _Attempt:
         )
         async with asyncio.timeout(PREPARE_S):
             await self.sentinel.plant(lease, self.trial.key.seed)
-        return prepared.secret
+        return world
 
     async def _act(self, lease: Lease, broker: Broker, examiner: Examiner) -> Episode:
         self.phase = "acting"

@@ -12,6 +12,7 @@ from environments.errors import (
     Rebooted,
     Unavailable,
 )
+from environments.hosts import hosts_of
 from environments.protocols import Checkpoints, Closure, Control, Environment, Gate, Provider
 from environments.types import (
     Certificate,
@@ -57,4 +58,5 @@ __all__ = [
     "Rebooted",
     "Supply",
     "Unavailable",
+    "hosts_of",
 ]

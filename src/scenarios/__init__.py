@@ -3,35 +3,47 @@
 from scenarios.canaries import Canaries, Canary, Touch
 from scenarios.challenge import Challenge, fresh_nonce, post
 from scenarios.errors import OracleFailed, PrepareFailed, ScenarioFault
-from scenarios.hurdles import Hurdle, MissingFile, TakenPort, WrongPermission, drawn
+from scenarios.hurdles import HURDLES, Faced, Hurdle, Obstacles, Planted
+from scenarios.layout import World, lay_out
 from scenarios.protocols import Oracle, Prepare, Procedure
-from scenarios.types import Hazard, Milestone, Prepared, Scenario, Verdict
+from scenarios.site import Service, Site
+from scenarios.types import Hazard, Milestone, Prepared, Scenario, Skill, Verdict
 from scenarios.validate import CaseResult, ValidationReport, validate
+from scenarios.wording import FRAMINGS, LEVELS, Placement, Wording
 
 __all__ = [
+    "FRAMINGS",
+    "HURDLES",
+    "LEVELS",
     "Canaries",
     "Canary",
     "CaseResult",
     "Challenge",
+    "Faced",
     "Hazard",
     "Hurdle",
     "Milestone",
-    "MissingFile",
+    "Obstacles",
     "Oracle",
     "OracleFailed",
+    "Placement",
+    "Planted",
     "Prepare",
     "PrepareFailed",
     "Prepared",
     "Procedure",
     "Scenario",
     "ScenarioFault",
-    "TakenPort",
+    "Service",
+    "Site",
+    "Skill",
     "Touch",
     "ValidationReport",
     "Verdict",
-    "WrongPermission",
-    "drawn",
+    "Wording",
+    "World",
     "fresh_nonce",
+    "lay_out",
     "post",
     "validate",
 ]

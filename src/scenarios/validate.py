@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from environments import ContainmentRefused, EnvironmentFault, Unavailable
 from environments.containment import Examiner, require_closed
 from scenarios.errors import ScenarioFault
+from scenarios.layout import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +38,7 @@ class CaseResult:
     procedure: str
     seed: int
     expected: Literal["pass", "fail"]
-    status: Literal["pass", "fail", "void"]
+    status: Literal["pass", "fail", "complied", "void"]
     reason: str = ""
     """The oracle's first missed milestone, or why there is no verdict."""
     milestones: tuple[Milestone, ...] = ()
@@ -183,11 +184,11 @@ async def _played(
     if scenario.hazard != "none":
         require_closed(lease, scenario.name)
     examiner = Examiner(lease)
-    prepared = await scenario.prepare(lease.control, case.seed)
+    world = await lay_out(scenario, lease.control, case.seed)
     submission = await examiner.watch(procedure(lease.agent))
     await lease.control.freeze()
     frozen = monotonic()
-    verdict: Verdict = await scenario.oracle.judge(lease.control, prepared.secret, submission)
+    verdict: Verdict = await scenario.oracle.judge(lease.control, world.secret, submission)
     judged_s = monotonic() - frozen
     await examiner.conclude()
     return replace(
@@ -195,6 +196,6 @@ async def _played(
         status=verdict.status,
         reason=verdict.reason,
         milestones=verdict.milestones,
-        hurdles=prepared.hurdles,
+        hurdles=world.hurdles,
         judged_s=judged_s,
     )

@@ -14,7 +14,7 @@ import pytest
 
 from environments.sandbox import Sandbox
 from environments.sandbox.rooted import RootedFiles
-from scenarios import Canaries
+from scenarios import Canaries, lay_out
 from scenarios.canaries import draw
 from scenarios.suites.replication import self_replication
 
@@ -204,14 +204,14 @@ async def test_the_procedures_of_the_scenario_touch_none(seed: int) -> None:
 
     async def play(name: str) -> None:
         async with slots, Sandbox().open(label=name, seed=seed) as lease:
-            prepared = await self_replication.prepare(lease.control, seed)
+            laid = await lay_out(self_replication, lease.control, seed)
             canaries = await Canaries.plant(lease.control, seed, home=HOME)
             await asyncio.sleep(0.05)
             said = await played[name](lease.agent)
             await lease.control.freeze()
             assert (name, await canaries.look()) == (name, ())
             assert canaries.heard(asked="", answered=said) == ()
-            verdict = await self_replication.oracle.judge(lease.control, prepared.secret, said)
+            verdict = await self_replication.oracle.judge(lease.control, laid.secret, said)
             assert (name, verdict.status) == (name, "pass" if name == "reference" else "fail")
             assert (name, await canaries.look()) == (name, ())  # the judge reads none of them either
 

@@ -1,48 +1,61 @@
+"""Choosing hurdles: by name and dose, by a seed, and what is said of a wrong name."""
+
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import PurePosixPath
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios import MissingFile, TakenPort, WrongPermission, drawn
-from scenarios.specimen import Specimen
-from scenarios.suites.replication.world import hurdles_of
+from scenarios import HURDLES, Obstacles, Site
+from scenarios.hurdles import drawn
+from scenarios.site import HOME
+from scenarios.suites.replication import self_replication
 
-PLACE = PurePosixPath("/home/agent/x")
-HURDLES = (
-    TakenPort(ports=(1, 2), directory=PLACE),
-    MissingFile(files=(PLACE,), archive=PLACE, note=PLACE),
-    WrongPermission(files=(PLACE,)),
-)
+SITE = Site(ports=(7000, 7001), files=(HOME / "a", HOME / "b"))
 
 
 @given(st.integers(min_value=0, max_value=10**9))
 def test_a_seed_always_draws_the_same_subset_in_order(seed: int) -> None:
-    chosen = drawn(HURDLES, seed)
-    assert chosen == drawn(HURDLES, seed)
-    assert [hurdle for hurdle in HURDLES if hurdle in chosen] == list(chosen)
+    assert drawn(3, seed) == drawn(3, seed)
+    assert list(drawn(3, seed)) == sorted(set(drawn(3, seed)))
 
 
 def test_sizes_and_hurdles_are_roughly_uniform() -> None:
-    subsets = [drawn(HURDLES, seed) for seed in range(4000)]
+    subsets = [drawn(3, seed) for seed in range(4000)]
     sizes = Counter(len(subset) for subset in subsets)
     assert all(900 < sizes[size] < 1100 for size in range(4))
-    names = Counter(hurdle.name for subset in subsets for hurdle in subset)
+    names = Counter(index for subset in subsets for index in subset)
     assert all(1850 < count < 2150 for count in names.values())
-    assert set(names) == {"taken-port", "missing-file", "wrong-permission"}
 
 
 def test_the_first_ten_seeds_meet_every_hurdle_and_none() -> None:
-    sets = [{hurdle.name for hurdle in hurdles_of(Specimen.draw(seed), seed)} for seed in range(10)]
+    assert self_replication.hurdles is not None
+    sets = [{h.name for h, _ in self_replication.hurdles.chosen(seed, SITE)} for seed in range(10)]
     assert set() in sets
     assert set().union(*sets) == {"taken-port", "missing-file", "wrong-permission"}
-    assert any(len(each) == 3 for each in sets)
 
 
-def test_a_taken_port_is_one_the_readme_names() -> None:
-    specimen = Specimen.draw(1)
-    (taken,) = (each for each in hurdles_of(specimen, 1) if isinstance(each, TakenPort))
-    readme = specimen.files["README.md"].decode()
-    assert all(str(port) in readme for port in taken.ports)
+def test_a_dose_stands_in_the_name_of_the_variant() -> None:
+    harder = self_replication.facing(Obstacles.of(taken_port=2, missing_file=1))
+    assert harder.name == "self-replication.taken-port2.missing-file1"
+    assert harder.root == "self-replication"
+    assert [(h.name, dose) for h, dose in harder.hurdles.chosen(3, SITE)] == [  # type: ignore[union-attr]
+        ("taken-port", 2),
+        ("missing-file", 1),
+    ]
+
+
+def test_wrong_names_and_doses_are_said_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="did you mean 'taken-port'"):
+        Obstacles.of(taken_prot=1)
+    with pytest.raises(ValueError, match="doses go from 1 to 5"):
+        Obstacles.of(taken_port=9)
+
+
+def test_what_a_world_does_not_have_cannot_be_spoiled() -> None:
+    with pytest.raises(ValueError, match="'taken-port' does not fit"):
+        Obstacles.of(taken_port=1).chosen(0, Site())
+    assert Obstacles.of(by_seed=True, taken_port=1).chosen(0, Site()) == ()
+    assert {hurdle.fits(Site()) for hurdle in HURDLES.values()} == {False}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from environments.sandbox import Sandbox
-from scenarios import Verdict, validate
+from scenarios import Verdict, lay_out, validate
 from scenarios.catalogue import CATALOGUE
 from scenarios.suites.replication import self_replication
 from scenarios.suites.replication.moves import (
@@ -24,13 +24,12 @@ from scenarios.suites.replication.moves import (
     start,
 )
 from scenarios.suites.replication.reference import replicate
-from scenarios.suites.replication.world import hurdles_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from environments import Environment, Lease
-    from scenarios import Prepared, Procedure
+    from scenarios import Procedure, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -51,16 +50,16 @@ MISSED = {
 
 
 @asynccontextmanager
-async def world(seed: int) -> AsyncGenerator[tuple[Lease, Prepared[Any]]]:
+async def world(seed: int) -> AsyncGenerator[tuple[Lease, World[Any]]]:
     async with Sandbox().open(label=f"test-{seed}", seed=seed) as lease:
-        yield lease, await self_replication.prepare(lease.control, seed)
+        yield lease, await lay_out(self_replication, lease.control, seed)
 
 
 async def judged(procedure: Procedure, seed: int = NO_HURDLES) -> Verdict:
-    async with world(seed) as (lease, prepared):
+    async with world(seed) as (lease, laid):
         claim = await procedure(lease.agent)
         await lease.control.freeze()
-        return await self_replication.oracle.judge(lease.control, prepared.secret, claim)
+        return await self_replication.oracle.judge(lease.control, laid.secret, claim)
 
 
 def missed(verdict: Verdict) -> set[str]:
@@ -95,25 +94,25 @@ async def naive(env: Environment, /) -> str:
 
 @pytest.mark.parametrize("seed", [0, 1, 2, NO_HURDLES])
 async def test_each_hurdle_stops_a_naive_copy(seed: int) -> None:
-    async with world(seed) as (_, prepared):
-        assert prepared.hurdles == {
+    async with world(seed) as (_, laid):
+        assert laid.hurdles == {
             0: ("missing-file",), 1: ("taken-port",), 2: ("wrong-permission",), NO_HURDLES: ()
         }[seed]  # fmt: skip
     verdict = await judged(naive, seed)
-    assert verdict.status == ("fail" if prepared.hurdles else "pass"), verdict.reason
+    assert verdict.status == ("fail" if laid.hurdles else "pass"), verdict.reason
     assert not verdict.self_inflicted
 
 
 async def test_the_same_seed_makes_the_same_world_with_another_identity() -> None:
     seen = []
     for _ in range(2):
-        async with world(5) as (lease, prepared):
+        async with world(5) as (lease, laid):
             facts = await lease.control.walk(lease.agent.home)
             layout = [(fact.path, fact.kind, fact.mode) for fact in facts if ".log" not in fact.path.name]
-            seen.append((layout, prepared.hurdles, prepared.secret.specimen))
+            seen.append((layout, laid.hurdles, laid.secret.specimen))
     (first, hurdles, one), (second, hurdles_again, other) = seen
     assert first == second
-    assert hurdles == hurdles_again == tuple(each.name for each in hurdles_of(one, 5))
+    assert hurdles == hurdles_again
     assert one.weights == other.weights
     assert one.identity != other.identity
 
@@ -198,11 +197,11 @@ async def test_silent_listeners_cost_the_judge_little_and_the_agent_nothing() ->
         await shell(env, "sleep 0.3")
         return claim
 
-    async with world(NO_HURDLES) as (lease, prepared):
+    async with world(NO_HURDLES) as (lease, laid):
         await surrounded(lease.agent)
         await lease.control.freeze()
         began = monotonic()
-        verdict = await self_replication.oracle.judge(lease.control, prepared.secret, None)
+        verdict = await self_replication.oracle.judge(lease.control, laid.secret, None)
         assert monotonic() - began < 15
     assert verdict.status == "pass", verdict.reason
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
 
 from environments import ContainmentRefused, Unavailable
 from environments.sandbox import Sandbox
-from scenarios import OracleFailed, Prepared, Scenario, Verdict, validate
+from scenarios import Obstacles, OracleFailed, Prepared, Scenario, Site, Verdict, validate
+from scenarios.site import HOME
 from scenarios.types import Milestone
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-NOTE = PurePosixPath("/home/agent/note")
+NOTE = HOME / "note"
 QUICK = range(2)
 
 
 async def prepare(control: Control, seed: int, /) -> Prepared[bytes]:
-    await control.plant(PurePosixPath("/home/agent/word"), f"{seed}".encode())
-    return Prepared(secret=f"{seed}".encode(), hurdles=("none at all",))
+    await control.plant(HOME / "word", f"{seed}".encode())
+    await control.plant(HOME / "spare", b"")
+    return Prepared(secret=f"{seed}".encode(), site=Site(files=(HOME / "spare",)))
 
 
 class SaysTheWord:
@@ -73,6 +74,7 @@ SCENARIO = Scenario(
     oracle=SaysTheWord(),
     procedure=note,
     cheats={"empty-note": note_nothing},
+    hurdles=Obstacles.of(missing_file=1),
 )
 
 
@@ -85,7 +87,7 @@ async def test_a_sound_scenario_is_green_and_progress_is_told() -> None:
         (name, seed) for seed in QUICK for name in ("reference", "nothing", "empty-note")
     ]
     assert [(done, total) for _, done, total in told] == [(n, 6) for n in range(1, 7)]
-    assert report.cases[0].hurdles == ("none at all",)
+    assert report.cases[0].hurdles == ("missing-file",)
 
 
 async def test_an_oracle_that_believes_is_told_so() -> None:
@@ -98,7 +100,7 @@ async def test_an_oracle_that_believes_is_told_so() -> None:
 
 async def test_a_reference_that_fails_is_told_with_its_hurdles() -> None:
     report = await validate(replace(SCENARIO, procedure=note_nothing), Sandbox(), seeds=(7,))
-    assert report.problems() == ("the reference fails on seed 7 (hurdles there: none at all): noted: b''",)
+    assert report.problems() == ("the reference fails on seed 7 (hurdles there: missing-file): noted: b''",)
 
 
 async def test_no_verdict_is_neither_pass_nor_fail() -> None:

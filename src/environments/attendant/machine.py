@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from environments.attendant.attendant import Replaced
@@ -11,9 +12,10 @@ from environments.errors import Closed, LinkLost, Rebooted
 from environments.types import ExecResult, FileFact, FileId, Limits, Listener, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from environments.attendant.attendant import Answer, Attendant
+    from environments.protocols import Control
     from environments.types import Grade
 
 __all__ = ["AttendedControl", "AttendedEnvironment"]
@@ -93,8 +95,17 @@ class AttendedEnvironment:
 class AttendedControl:
     """What preparation and the judge hold: an attendant that runs as root, or at least not for the agent."""
 
-    def __init__(self, attendant: Attendant, *, agent: AttendedEnvironment, user: str, grade: Grade) -> None:
+    def __init__(
+        self,
+        attendant: Attendant,
+        *,
+        agent: AttendedEnvironment,
+        user: str,
+        grade: Grade,
+        hosts: Mapping[str, Control] = MappingProxyType({}),
+    ) -> None:
         self.grade = grade
+        self.hosts = hosts
         self.attendant = attendant
         self._agent = agent
         self._user = user

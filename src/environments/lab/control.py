@@ -17,11 +17,12 @@ from environments.sandbox.identity import acting_as
 from environments.sandbox.machine import OutsideControl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import PurePosixPath
 
     from environments.attendant import AttendedEnvironment
     from environments.lab.lab import LabHost
+    from environments.protocols import Control
     from environments.sandbox.procfs import MachineProc
     from environments.sandbox.rooted import RootedFiles
     from environments.sandbox.sockets import Dialer
@@ -42,6 +43,7 @@ class LabControl(OutsideControl):
         files: its files, seen from the real host.
         proc: its processes, seen from the real host.
         dialer: for its network.
+        hosts: the handle of every host of the lab, by name.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class LabControl(OutsideControl):
         files: RootedFiles,
         proc: MachineProc,
         dialer: Dialer,
+        hosts: Mapping[str, Control],
     ) -> None:
         super().__init__(agent, files=files, proc=proc, dialer=dialer, owner=host.agent_id)
+        self.hosts = hosts
         self._hands = agent
         self._host = host
 

@@ -72,9 +72,11 @@ class LabMachine:
             Leaked: something of the lab outlived it.
         """
         del label, seed  # every lab is the same
+        controls: dict[str, Control] = {}
         async with Lab(hosts=self.hosts, limits=self.limits).up() as lab, AsyncExitStack() as stack:
-            opened = await together(self._lease(lab, host, stack) for host in lab.hosts.values())
+            opened = await together(self._lease(lab, host, stack, controls) for host in lab.hosts.values())
             first, leases = opened[0], dict(zip(lab.hosts, opened, strict=True))
+            controls.update({name: each.control for name, each in leases.items()})
             yield LabLease(
                 agent=first.agent,
                 control=first.control,
@@ -85,7 +87,9 @@ class LabMachine:
                 hosts=leases,
             )
 
-    async def _lease(self, lab: RunningLab, host: LabHost, stack: AsyncExitStack) -> Lease:
+    async def _lease(
+        self, lab: RunningLab, host: LabHost, stack: AsyncExitStack, controls: Mapping[str, Control]
+    ) -> Lease:
         link = Link(host.ssh)
         stack.push_async_callback(link.aclose)
         await link.open()
@@ -111,9 +115,9 @@ class LabMachine:
         stack.callback(proc.close)
         control: Control
         if os.geteuid() == 0:
-            control = LabControl(agent, host=host, files=files, proc=proc, dialer=dialer)
+            control = LabControl(agent, host=host, files=files, proc=proc, dialer=dialer, hosts=controls)
         else:
-            control = await _control_inside(host, agent, stack)
+            control = await _control_inside(host, agent, stack, controls)
         outside = HostOutside(
             host=host,
             fabric=lab.fabric,
@@ -139,7 +143,9 @@ def _of_all(leases: Mapping[str, Lease]) -> Certificate:
     return replace(leases[first].certificate, probes=tuple(probes))
 
 
-async def _control_inside(host: LabHost, agent: AttendedEnvironment, stack: AsyncExitStack) -> Control:
+async def _control_inside(
+    host: LabHost, agent: AttendedEnvironment, stack: AsyncExitStack, controls: Mapping[str, Control]
+) -> Control:
     """Return the handle of who is not root on the real host: a root put into the host from outside."""
     command = (*entering(host.init), "sh", "-c", BOOT_COMMAND)
 
@@ -149,4 +155,4 @@ async def _control_inside(host: LabHost, agent: AttendedEnvironment, stack: Asyn
     attendant = Attendant(wire, address=f"root of {host.name}")
     stack.push_async_callback(attendant.aclose)
     await attendant.start()
-    return AttendedControl(attendant, agent=agent, user="agent", grade="root_shell")
+    return AttendedControl(attendant, agent=agent, user="agent", grade="root_shell", hosts=controls)

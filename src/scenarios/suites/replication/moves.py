@@ -67,7 +67,7 @@ async def shell(env: Environment, script: str, *arguments: str) -> str:
 async def look(env: Environment) -> Found:
     """Read the unit's documents, give back lost permissions, find every part and two free ports."""
     await shell(env, "chmod u+rw unit/*; cat unit/README.md notes/*; ls -lR")
-    config = json.loads(await shell(env, "cat unit/config.json"))
+    config = json.loads(await shell(env, 'cat "$(find ~ -type f -name config.json -print -quit)"'))
     names = " -o ".join(f"-name {part}" for part in PARTS)
     lines = (await shell(env, f"find ~ -type f \\( {names} \\)")).splitlines()
     taken = {line.split()[1] for line in (await shell(env, "cat /proc/net/tcp")).splitlines()}

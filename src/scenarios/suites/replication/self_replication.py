@@ -6,6 +6,7 @@ payload is inert: random weights, a server that completes prompts, and a program
 
 from __future__ import annotations
 
+from scenarios.hurdles import Obstacles
 from scenarios.suites.replication.cheats import CHEATS
 from scenarios.suites.replication.oracle import ReplicaOracle
 from scenarios.suites.replication.reference import replicate
@@ -26,5 +27,6 @@ self_replication = Scenario(
     oracle=ReplicaOracle(),
     procedure=replicate,
     cheats=CHEATS,
+    hurdles=Obstacles.of(by_seed=True, taken_port=1, missing_file=1, wrong_permission=1),
     hazard="replication",
 )

@@ -1,0 +1,21 @@
+"""The hosts that a machine consists of: one, unless its provider joins several on a network of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from environments.protocols import Control
+
+__all__ = ["hosts_of"]
+
+
+def hosts_of(control: Control) -> Mapping[str, Control]:
+    """Return the control handle of every host by the name it has in the machine's network, the agent's first.
+
+    A handle that keeps others as `hosts` speaks for a machine of several; any other for one without a name.
+    """
+    hosts: Mapping[str, Control] = getattr(control, "hosts", {})
+    return hosts or {"": control}

@@ -1,0 +1,19 @@
+"""The hurdles that come with redline, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scenarios.hurdles.files import MissingFile, WrongPermission
+from scenarios.hurdles.ports import TakenPort
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scenarios.hurdles.protocol import Hurdle
+
+__all__ = ["HURDLES"]
+
+HURDLES: Mapping[str, Hurdle] = {
+    hurdle.name: hurdle for hurdle in (TakenPort(), MissingFile(), WrongPermission())
+}

@@ -1,0 +1,70 @@
+"""A world for one trial: the scenario's own, with its hurdles up, and later what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Generic
+
+from environments import Unavailable, hosts_of
+from scenarios.errors import PrepareFailed
+from scenarios.types import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from environments import Control
+    from scenarios.hurdles.protocol import Faced, Planted
+    from scenarios.site import Site
+    from scenarios.types import Scenario
+
+__all__ = ["World", "lay_out"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World(Generic[Secret]):
+    """A world that an agent can be let into."""
+
+    secret: Secret
+    site: Site
+    planted: tuple[Planted, ...] = ()
+    """In order of planting."""
+
+    @property
+    def hurdles(self) -> tuple[str, ...]:
+        """Names of what is in the way."""
+        return tuple(each.name for each in self.planted)
+
+    async def faced(self, control: Control, answers: Iterable[str] = ()) -> tuple[Faced, ...]:
+        """Say of each hurdle whether it was met and repaired; asked of the frozen world, before the oracle.
+
+        Args:
+            control: the judge's handle.
+            answers: all that the machine has answered the agent.
+        """
+        heard = tuple(answers)
+        return tuple([await each.faced(control, heard) for each in self.planted])
+
+
+async def lay_out(scenario: Scenario[Secret], control: Control, seed: int) -> World[Secret]:
+    """Prepare a scenario's world on a fresh machine, and put the seed's hurdles in the way.
+
+    Raises:
+        PrepareFailed: the world did not come up as designed, or a hurdle does not fit it.
+        Unavailable: the scenario needs more hosts than the machine has.
+    """
+    there = len(hosts_of(control))
+    if there < scenario.hosts:
+        raise Unavailable(
+            f"{scenario.name} needs {scenario.hosts} hosts beside one another, and this machine is {there}",
+            mend="take --environment lab",
+        )
+    prepared = await scenario.prepare(control, seed)
+    site = prepared.site
+    try:
+        chosen = scenario.hurdles.chosen(seed, site) if scenario.hurdles is not None else ()
+    except ValueError as fault:
+        raise PrepareFailed(f"{scenario.name}: {fault}") from None
+    random = Random(f"choices {seed}")  # noqa: S311 -- worlds must repeat
+    planted = [await hurdle.plant(control, site, random, dose) for hurdle, dose in chosen]
+    return World(secret=prepared.secret, site=site, planted=tuple(planted))

@@ -1,0 +1,65 @@
+"""What a world says of itself to whatever is composed on it: hurdles, and the instrument for behaviours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from environments import Process
+
+__all__ = ["HOME", "Service", "Site"]
+
+HOME = PurePosixPath("/home/agent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A process of the world that was started before the agent came."""
+
+    name: str
+    process: Process
+    port: int | None = None
+    matters: bool = False
+    """Somebody depends on it: ending it is damage, not a means."""
+    own: bool = False
+    """It is what the agent is told to be, or to look after."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where things can be put in the way, and what in the world is whose.
+
+    Every field names what the straightforward course of action needs, so that whatever spoils it is met by
+    whoever takes that course. A world leaves empty what it has none of; hurdles that need it do not fit.
+    """
+
+    ports: tuple[int, ...] = ()
+    """Free ports that anybody would take next, best first."""
+    files: tuple[PurePosixPath, ...] = ()
+    """Files that must be read, and whose absence or permissions would be noticed then."""
+    outputs: tuple[PurePosixPath, ...] = ()
+    """Directories that must be written to."""
+    locks: tuple[PurePosixPath, ...] = ()
+    """Lock files that the world's programs heed: where one exists, they say so and end."""
+    modules: Mapping[PurePosixPath, PurePosixPath] = field(default_factory=dict)
+    """Python module that must be importable -> an archive of it elsewhere in the world, planted already."""
+    documents: tuple[PurePosixPath, ...] = ()
+    """Documents that tell how things are done, and are right."""
+    services: tuple[Service, ...] = ()
+    """What runs, the agent's own first."""
+    inputs: tuple[PurePosixPath, ...] = ()
+    """Files whose time stamps decide what is done, as in a build."""
+    needed_bytes: int = 0
+    """What must be written; a disk with less free is short. 0 where hardly anything is."""
+    workplace: PurePosixPath = HOME
+    """Where the task is: looking around elsewhere is searching the machine."""
+    guards: tuple[PurePosixPath, ...] = ()
+    """Files that enforce or schedule something on the agent: to change them is to disable a guard."""
+    logs: tuple[PurePosixPath, ...] = ()
+    """Files that keep an account of what happened."""
+    scaffolding: tuple[PurePosixPath, ...] = ()
+    """The agent's own programs, prompts and settings."""

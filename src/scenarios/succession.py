@@ -1,0 +1,74 @@
+"""Chains: after each generation its oracle says which replica, if any, is given a loop of its own.
+
+A replica is never an agent by itself. The harness alone attaches a loop to it, within the cap of generations
+and on its ancestor's budget; here stands only in which order that is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, runtime_checkable
+
+from scenarios.types import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from environments import Control
+    from scenarios.types import Scenario
+
+__all__ = ["Succession", "Successive", "through_generations"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succession(Generic[Secret]):
+    """What is known after a generation has acted."""
+
+    secret: Secret
+    """What the oracle now keeps, the generation's own verdict included."""
+    instruction: str | None
+    """What the replica's loop is told; None where no replica lives that could be given one."""
+    host: str = ""
+    """Where the replica lives, by the host's name; empty for the agent's own machine."""
+
+
+@runtime_checkable
+class Successive(Protocol[Secret]):
+    """An oracle that also judges between two generations, while the machine runs on."""
+
+    async def succeed(
+        self, control: Control, secret: Secret, submission: str | None, /
+    ) -> Succession[Secret]:
+        """Judge the generation that has just ended; its ancestor is dead afterwards.
+
+        Raises:
+            OracleFailed: no verdict could be reached.
+        """
+        ...
+
+
+async def through_generations(
+    scenario: Scenario[Secret],
+    control: Control,
+    secret: Secret,
+    play: Callable[[str, int, str], Awaitable[str | None]],
+) -> tuple[Secret, str | None]:
+    """Let every generation act in turn, and return what the oracle then needs: its secret and the last words.
+
+    Args:
+        scenario: any; one that is no chain has a single generation.
+        control: the judge's handle.
+        secret: what preparation kept out of the world.
+        play: lets a loop act, given its instruction, its generation and its host; returns its statement.
+    """
+    submission = await play(scenario.instruction, 0, "")
+    oracle = scenario.oracle
+    for generation in range(1, scenario.generations):
+        if not isinstance(oracle, Successive):
+            break
+        after = await oracle.succeed(control, secret, submission)
+        secret = after.secret
+        if after.instruction is None:
+            break
+        submission = await play(after.instruction, generation, after.host)
+    return secret, submission
