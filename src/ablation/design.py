@@ -229,10 +229,22 @@ def _arm_fields(arm: Arm) -> dict[str, Any]:
 def _scenario_fields(scenario: Scenario[Any]) -> dict[str, Any]:
     return {
         "name": scenario.name,
+        "base": scenario.root,
+        "family": scenario.family,
         "summary": scenario.summary,
         "hazard": scenario.hazard,
+        "difficulty": scenario.difficulty,
+        "generations": scenario.generations,
+        "hurdles": describe(scenario.hurdles),
         "instruction": scenario.instruction,
         "instruction_digest": digest(scenario.instruction.encode()),
+        "level": scenario.wording.level,
+        "framing": scenario.wording.framing,
+        "placement": scenario.wording.placement,
+        "levels": {
+            level: {"text": text, "digest": digest(text.encode())}
+            for level, text in scenario.wording.texts(scenario.instruction).items()
+        },
     }
 
 

@@ -12,7 +12,7 @@ from environments.errors import (
     Rebooted,
     Unavailable,
 )
-from environments.hosts import hosts_of
+from environments.hosts import agent_on, hosts_of
 from environments.protocols import Checkpoints, Closure, Control, Environment, Gate, Provider
 from environments.types import (
     Certificate,
@@ -58,5 +58,6 @@ __all__ = [
     "Rebooted",
     "Supply",
     "Unavailable",
+    "agent_on",
     "hosts_of",
 ]

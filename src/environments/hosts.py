@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from environments.protocols import Control
+    from environments.protocols import Control, Environment
+    from environments.types import Lease
 
-__all__ = ["hosts_of"]
+__all__ = ["agent_on", "hosts_of"]
 
 
 def hosts_of(control: Control) -> Mapping[str, Control]:
@@ -19,3 +20,15 @@ def hosts_of(control: Control) -> Mapping[str, Control]:
     """
     hosts: Mapping[str, Control] = getattr(control, "hosts", {})
     return hosts or {"": control}
+
+
+def agent_on(lease: Lease, host: str) -> Environment:
+    """Return the agent's handle on a host of a machine; the lease's own where no name is given.
+
+    Raises:
+        KeyError: the machine has no such host.
+    """
+    if not host:
+        return lease.agent
+    hosts: Mapping[str, Lease] = getattr(lease, "hosts", {})
+    return hosts[host].agent

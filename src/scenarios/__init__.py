@@ -3,18 +3,20 @@
 from scenarios.canaries import Canaries, Canary, Touch
 from scenarios.challenge import Challenge, fresh_nonce, post
 from scenarios.errors import OracleFailed, PrepareFailed, ScenarioFault
-from scenarios.hurdles import HURDLES, Faced, Hurdle, Obstacles, Planted
+from scenarios.hurdles import HURDLES, MOST_DOSE, Faced, Hurdle, Obstacles, Planted
 from scenarios.layout import World, lay_out
+from scenarios.proofs import CaseResult, ValidationReport
 from scenarios.protocols import Oracle, Prepare, Procedure
 from scenarios.site import Service, Site
 from scenarios.types import Hazard, Milestone, Prepared, Scenario, Skill, Verdict
-from scenarios.validate import CaseResult, ValidationReport, validate
+from scenarios.validate import validate
 from scenarios.wording import FRAMINGS, LEVELS, Placement, Wording
 
 __all__ = [
     "FRAMINGS",
     "HURDLES",
     "LEVELS",
+    "MOST_DOSE",
     "Canaries",
     "Canary",
     "CaseResult",

@@ -1,96 +1,34 @@
 """Proofs that a scenario measures what it says, played on real machines.
 
-The reference procedure must pass, doing nothing must fail, and so must every known cheat, each on every
-seed. A scenario that does not hold up is not worth running an agent on.
+The reference procedure must pass on every seed and at every difficulty. Doing nothing must not, and neither
+must saying that it is done, acting at random, bringing another seed's solution, nor any known cheat. A
+scenario that does not hold up is not worth running an agent on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-from environments import ContainmentRefused, EnvironmentFault, Unavailable
+from environments import ContainmentRefused, EnvironmentFault, Unavailable, agent_on
 from environments.containment import Examiner, require_closed
+from scenarios.adversaries import Claim, Deposit, RandomWalk, Replay, nothing
 from scenarios.errors import ScenarioFault
 from scenarios.layout import lay_out
+from scenarios.proofs import CLAIM, NOTHING, REFERENCE, REPLAY, WALK, CaseResult, ValidationReport, advice_on
+from scenarios.succession import through_generations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
-    from environments import Environment, Lease, Provider
+    from environments import Lease, Provider
     from scenarios.protocols import Procedure
-    from scenarios.types import Milestone, Scenario, Secret, Verdict
+    from scenarios.types import Scenario, Secret, Verdict
 
 __all__ = ["CaseResult", "ValidationReport", "validate"]
-
-NOTHING = "nothing"
-REFERENCE = "reference"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaseResult:
-    """One procedure played on one seed, and what the oracle said about it."""
-
-    procedure: str
-    seed: int
-    expected: Literal["pass", "fail"]
-    status: Literal["pass", "fail", "complied", "void"]
-    reason: str = ""
-    """The oracle's first missed milestone, or why there is no verdict."""
-    milestones: tuple[Milestone, ...] = ()
-    hurdles: tuple[str, ...] = ()
-    seconds: float = 0.0
-    """Preparation, procedure and judgement together."""
-    judged_s: float = 0.0
-    """The judgement alone."""
-
-    @property
-    def ok(self) -> bool:
-        """The oracle said what it had to say."""
-        return self.status == self.expected
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValidationReport:
-    """All cases of one scenario, by procedure and seed."""
-
-    scenario: str
-    cases: tuple[CaseResult, ...]
-    seconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Every case came out as it had to, and there were cases."""
-        return bool(self.cases) and all(case.ok for case in self.cases)
-
-    def problems(self) -> tuple[str, ...]:
-        """What is wrong, in a sentence for each procedure and kind of fault."""
-        wrong: defaultdict[tuple[str, str], list[CaseResult]] = defaultdict(list)
-        for case in self.cases:
-            if not case.ok:
-                wrong[case.procedure, case.status].append(case)
-        return tuple(_sentence(cases) for cases in wrong.values()) or _unproven(self.cases)
-
-
-def _unproven(cases: tuple[CaseResult, ...]) -> tuple[str, ...]:
-    return () if cases else ("no case was run: give at least one seed",)
-
-
-def _sentence(cases: list[CaseResult]) -> str:
-    first = cases[0]
-    seeds = f"seed{'s' * (len(cases) > 1)} {', '.join(str(case.seed) for case in cases)}"
-    if first.status == "void":
-        return f"{first.procedure} could not be judged on {seeds}: {first.reason}"
-    if first.procedure == REFERENCE:
-        hurdles = ", ".join(sorted({hurdle for case in cases for hurdle in case.hurdles})) or "none"
-        return f"the reference fails on {seeds} (hurdles there: {hurdles}): {first.reason}"
-    if first.procedure == NOTHING:
-        return f"the oracle passes a world nobody touched, on {seeds}: success was there from the start"
-    return f"the oracle is fooled by the cheat {first.procedure} on {seeds}: every milestone passes"
 
 
 async def validate(
@@ -102,7 +40,7 @@ async def validate(
     case_limit_s: float = 120.0,
     progress: Callable[[CaseResult, int, int], None] | None = None,
 ) -> ValidationReport:
-    """Play reference, nothing and every cheat on every seed, each on a machine of its own.
+    """Play every procedure on every seed, the reference also at every difficulty, each on its own machine.
 
     Args:
         scenario: any scenario, not only redline's own.
@@ -117,82 +55,133 @@ async def validate(
         Unavailable: there are no such machines here.
     """
     began = monotonic()
-    cases = [(name, procedure, seed) for seed in seeds for name, procedure in _procedures(scenario).items()]
+    plan = _plan(scenario, tuple(seeds))
     slots = asyncio.Semaphore(concurrency or 2 * (os.cpu_count() or 1))
-    results: dict[tuple[str, int], CaseResult] = {}
+    results: dict[_Case, CaseResult] = {}
 
-    async def play(name: str, procedure: Procedure, seed: int) -> None:
+    async def play(case: _Case) -> None:
+        if case.after is not None:
+            await case.after.wait()
         async with slots:
-            result = await _case(scenario, provider, name, procedure, seed=seed, limit_s=case_limit_s)
-        results[name, seed] = result
+            results[case] = await _result(case, provider, limit_s=case_limit_s)
+        case.done.set()
         if progress is not None:
-            progress(result, len(results), len(cases))
+            progress(results[case], len(results), len(plan))
 
     try:
         async with asyncio.TaskGroup() as group:
-            for case in cases:
-                group.create_task(play(*case))
+            for case in plan:
+                group.create_task(play(case))
     except ExceptionGroup as faults:
         # All cases share one provider, so the first reason stands for the others.
         raise faults.exceptions[0] from None
+    cases = tuple(results[case] for case in plan)
     return ValidationReport(
         scenario=scenario.name,
-        cases=tuple(results[name, seed] for name, _, seed in cases),
+        cases=cases,
         seconds=monotonic() - began,
+        advice=advice_on(scenario, cases),
     )
 
 
-async def _nothing(_env: Environment, /) -> str:
-    return "Done."
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Case:
+    """A procedure to be played on a seed."""
+
+    scenario: Scenario[Any]
+    name: str
+    procedure: Procedure
+    seed: int
+    deposit: Deposit | None = None
+    """Keeps what the reference made, for another seed's replay."""
+    after: asyncio.Event | None = None
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def _procedures(scenario: Scenario[Secret]) -> Mapping[str, Procedure]:
-    return {REFERENCE: scenario.procedure, NOTHING: _nothing, **scenario.cheats}
+def _plan(scenario: Scenario[Secret], seeds: tuple[int, ...]) -> list[_Case]:
+    """Return every case; the reference's come first, as replays wait for them."""
+    solved = [
+        _Case(scenario=scenario, name=REFERENCE, procedure=scenario.procedure, seed=seed, deposit=Deposit())
+        for seed in seeds
+    ]
+    graded = [
+        _Case(scenario=scenario.at(difficulty), name=REFERENCE, procedure=scenario.procedure, seed=seed)
+        for difficulty in scenario.difficulties
+        if difficulty != scenario.difficulty
+        for seed in seeds
+    ]
+    others: list[_Case] = []
+    for index, seed in enumerate(seeds):
+        procedures: dict[str, Procedure] = {
+            NOTHING: nothing,
+            CLAIM: Claim(instruction=scenario.instruction),
+            WALK: RandomWalk(seed=seed),
+            **scenario.cheats,
+        }
+        others += [
+            _Case(scenario=scenario, name=name, procedure=each, seed=seed)
+            for name, each in procedures.items()
+        ]
+        if len(seeds) > 1:
+            source = solved[index - 1]
+            assert source.deposit is not None
+            replay = Replay(files=source.deposit.files)
+            others.append(
+                _Case(scenario=scenario, name=REPLAY, procedure=replay, seed=seed, after=source.done)
+            )
+    return [*solved, *graded, *others]
 
 
-async def _case(
-    scenario: Scenario[Secret],
-    provider: Provider,
-    name: str,
-    procedure: Procedure,
-    *,
-    seed: int,
-    limit_s: float,
-) -> CaseResult:
+async def _result(case: _Case, provider: Provider, *, limit_s: float) -> CaseResult:
     began = monotonic()
-    case = CaseResult(
-        procedure=name, seed=seed, expected="pass" if name == REFERENCE else "fail", status="void"
+    result = CaseResult(
+        procedure=case.name,
+        seed=case.seed,
+        scenario=case.scenario.name,
+        difficulty=case.scenario.difficulty,
+        expected="pass" if case.name == REFERENCE else "fail",
+        status="void",
     )
     try:
         async with (
             asyncio.timeout(limit_s),
-            provider.open(label=f"{scenario.name}-{name}-{seed}", seed=seed) as lease,
+            provider.open(label=f"{case.scenario.name}-{case.name}-{case.seed}", seed=case.seed) as lease,
         ):
-            case = await _played(scenario, lease, procedure, case)
+            result = await _played(case, lease, result)
     except (ContainmentRefused, Unavailable):
         raise
     except (ScenarioFault, EnvironmentFault) as fault:
-        case = replace(case, reason=f"{type(fault).__name__}: {fault}")
+        result = replace(result, reason=f"{type(fault).__name__}: {fault}")
     except TimeoutError:
-        case = replace(case, reason=f"the case took longer than {limit_s:g} s")
-    return replace(case, seconds=monotonic() - began)
+        result = replace(result, reason=f"the case took longer than {limit_s:g} s")
+    return replace(result, seconds=monotonic() - began)
 
 
-async def _played(
-    scenario: Scenario[Secret], lease: Lease, procedure: Procedure, case: CaseResult
-) -> CaseResult:
+async def _played(case: _Case, lease: Lease, result: CaseResult) -> CaseResult:
+    scenario, control = case.scenario, lease.control
+    examiner = None
     if scenario.hazard != "none":
         require_closed(lease, scenario.name)
-    examiner = Examiner(lease)
-    world = await lay_out(scenario, lease.control, case.seed)
-    submission = await examiner.watch(procedure(lease.agent))
-    await lease.control.freeze()
+        examiner = Examiner(lease)
+    world = await lay_out(scenario, control, case.seed)
+    if case.deposit is not None:
+        await case.deposit.begin(control)
+
+    async def play(_instruction: str, _generation: int, host: str) -> str:
+        acting = case.procedure(agent_on(lease, host))
+        return await (acting if examiner is None else examiner.watch(acting))
+
+    secret, submission = await through_generations(scenario, control, world.secret, play)
+    await control.freeze()
+    if case.deposit is not None:
+        await case.deposit.collect(control)
     frozen = monotonic()
-    verdict: Verdict = await scenario.oracle.judge(lease.control, world.secret, submission)
+    verdict: Verdict = await scenario.oracle.judge(control, secret, submission)
     judged_s = monotonic() - frozen
-    await examiner.conclude()
+    if examiner is not None:
+        await examiner.conclude()
     return replace(
-        case,
+        result,
         status=verdict.status,
         reason=verdict.reason,
         milestones=verdict.milestones,

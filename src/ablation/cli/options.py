@@ -28,9 +28,11 @@ as_json = click.option(
 )
 
 
-def environment_option(*, default: str | None) -> Callable[[Decorated], Decorated]:
-    """Add the option that names a kind of machine; without a default the script's stays."""
-    instead = "" if default else " In place of the script's."
+def environment_option(
+    *, default: str | None, otherwise: str = "In place of the script's."
+) -> Callable[[Decorated], Decorated]:
+    """Add the option that names a kind of machine; `otherwise` says what holds where it has no default."""
+    instead = "" if default else f" {otherwise}"
     return click.option(
         "--environment",
         "-e",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from ablation.cli import catalogue
 from ablation.cli.loading import load_object, load_study
 from ablation.cli.supervising import SupervisionRequest
+from ablation.cli.variants import VariantRequest
 from ablation.design import Arm, Study
 from ablation.errors import NameUnknown
 from ablation.record import digest
@@ -83,6 +84,7 @@ class RunRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scenario: str
+    variant: VariantRequest = VariantRequest()
     scaffold: str
     environment: str
     subject: SubjectRequest
@@ -97,7 +99,8 @@ class RunRequest(BaseModel):
     def study(self) -> Study:
         """Return the study of one arm that does what was asked for."""
         sys.path.insert(0, self.folder)
-        agent, task = catalogue.scaffold(self.scaffold), catalogue.scenario(self.scenario)
+        agent = catalogue.scaffold(self.scaffold)
+        task = self.variant.of(catalogue.scenario(self.scenario))
         return Study(
             name=f"{task.name}-{agent.name}"[:64],
             arms=[Arm(name=agent.name, scaffold=agent, baseline=True)],

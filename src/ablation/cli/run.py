@@ -14,6 +14,7 @@ from ablation.cli.loading import absolute
 from ablation.cli.options import environment_option, run_options, subject_options
 from ablation.cli.requests import RunRequest, SubjectRequest
 from ablation.cli.supervising import supervision_of, supervision_options
+from ablation.cli.variants import variant_of, variant_options
 from scaffold import Budget
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = ["run"]
     default="full",
     help="A name from `redline list scaffolds`, module:attribute or file.py:attribute.",
 )
+@variant_options
 @environment_option(default="sandbox")
 @subject_options(default="simulated:steady")
 @click.option(
@@ -56,11 +58,14 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
     \b
     Examples:
       redline run self-replication --scaffold reference --trials 10
+      redline run find-fact --difficulty 4 --instruction hint
+      redline run second-instance --hurdle taken-port=2 --hurdle missing-file
       redline run self-replication --model openai:my-model --base-url http://127.0.0.1:8000/v1
       redline run self-replication --scaffold my_agents:careful --trials 20 --json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     request = RunRequest(
         scenario=absolute(scenario),
+        variant=variant_of(options),
         scaffold=absolute(scaffold),
         environment=absolute(environment),
         subject=_subject(options),

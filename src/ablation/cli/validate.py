@@ -30,7 +30,7 @@ __all__ = ["validate"]
 
 @click.command
 @click.argument("scenario", required=False)
-@environment_option(default="sandbox")
+@environment_option(default=None, otherwise="[default: sandbox, or lab where several hosts are needed]")
 @click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="How many worlds.")
 @click.option("--concurrency", type=click.IntRange(min=1), help="Machines at once. [default: two a core]")
 @as_json
@@ -41,29 +41,35 @@ def validate(
     /,
     scenario: str | None,
     *,
-    environment: str,
+    environment: str | None,
     seeds: int,
     concurrency: int | None,
     as_json: bool,
 ) -> None:
-    """Prove that a judge can be trusted: the reference passes, doing nothing and known cheats fail.
+    """Prove that a judge can be trusted: the reference passes, at every difficulty; cheats do not.
 
-    Without SCENARIO, every scenario that comes with redline is validated.
+    Every cheat of the scenario is played, and four that need none: doing nothing, saying that it is done,
+    acting at random, and bringing the files of another seed's solution. Without SCENARIO, every scenario
+    that comes with redline is validated, on the sandbox or, where it needs several hosts, on the lab.
 
     \b
     Examples:
       redline validate
-      redline validate my_tasks:serve --seeds 3
+      redline validate find-fact --seeds 3
+      redline validate my_tasks:serve --environment lab
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     configure_diagnostics()
     names = [scenario] if scenario else list(catalogue.SCENARIOS)
     chosen = [catalogue.scenario(name) for name in names]
-    provider = catalogue.environment(environment)
     reports: list[ValidationReport] = []
     try:
         for each in chosen:
             work = prove(
-                each, provider, seeds=range(seeds), concurrency=concurrency, progress=_progress(each.name)
+                each,
+                catalogue.environment(environment or ("lab" if each.hosts > 1 else "sandbox")),
+                seeds=range(seeds),
+                concurrency=concurrency,
+                progress=_progress(each.name),
             )
             reports.append(run_interruptibly(work))
     except Interrupted:
@@ -95,10 +101,15 @@ def _fields(reports: list[ValidationReport]) -> dict[str, Any]:
     }
 
 
+def _row(case: CaseResult, report: ValidationReport) -> str:
+    graded = case.scenario != report.scenario
+    return f"{case.procedure}, difficulty {case.difficulty}" if graded else case.procedure
+
+
 def _print(report: ValidationReport, console: Console) -> None:
     cases: defaultdict[str, list[CaseResult]] = defaultdict(list)
     for case in report.cases:
-        cases[case.procedure].append(case)
+        cases[_row(case, report)].append(case)
     table = Table(title=report.scenario, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for heading in ("procedure", "must", "did", "seconds"):
         table.add_column(heading, justify="right" if heading in {"did", "seconds"} else "left")
@@ -115,5 +126,7 @@ def _print(report: ValidationReport, console: Console) -> None:
     console.print(table)
     for problem in report.problems():
         console.print(Text(untrusted.line(problem, limit=400), style="red"))
+    for advice in report.advice:
+        console.print(Text(f"advice: {untrusted.line(advice, limit=400)}", style="yellow"))
     verdict = "holds" if report.ok else "DOES NOT HOLD"
     console.print(f"{report.scenario} {verdict} ({report.seconds:.0f} s)", markup=False, highlight=False)
