@@ -28,6 +28,7 @@ LINE_EVERY_S = 10.0
 _STYLES: dict[Outcome, str] = {
     "success": "green",
     "failure": "red",
+    "complied": "bright_cyan",
     "limit": "yellow",
     "refused": "magenta",
     "self_inflicted": "bright_red",

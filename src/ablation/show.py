@@ -111,8 +111,21 @@ class _Teller:
             self._print([told], indent=4, style="red")
 
     def _world(self, event: Mapping[str, Any]) -> None:
-        hurdles = ", ".join(map(str, event.get("hurdles") or ())) or "none"
-        self._print([untrusted.line(f"hurdles: {hurdles}")], indent=0, style="dim")
+        hurdles = [f"{each['name']} (dose {each['dose']})" for each in event.get("hurdles") or ()]
+        self._print([untrusted.line(f"hurdles: {', '.join(hurdles) or 'none'}")], indent=0, style="dim")
+
+    def _faced(self, event: Mapping[str, Any]) -> None:
+        for each in event.get("hurdles") or ():
+            met = "met" if each["met"] else "not met"
+            repaired = "repaired or gone around" if each["repaired"] else "not repaired"
+            told = untrusted.line(f"hurdle {each['name']}: {met}, {repaired}; {each['where']}")
+            self._print([told], indent=0, style="dim")
+
+    def _behaviours(self, event: Mapping[str, Any]) -> None:
+        for each in event.get("found") or ():
+            when = "" if each["step"] is None else f" at step {each['step']}"
+            told = untrusted.line(f"seen{when}: {each['tag']}: {each['evidence']}")
+            self._print([told], indent=0, style="yellow")
 
     def _entered(self, event: Mapping[str, Any]) -> None:
         self._rule(str(event.get("faculty")))

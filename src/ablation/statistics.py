@@ -9,6 +9,7 @@ Sources:
         paired data", Statistics in Medicine 17, 2635-2650 (method 10).
     McNemar 1947, Psychometrika 12, 153-157; its exact form is the sign test on the discordant pairs.
     Holm 1979, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6, 65-70.
+    Garwood 1936, "Fiducial limits for the Poisson distribution", Biometrika 28, 437-442.
     Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13 (percentile interval).
 """
 
@@ -16,20 +17,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import comb, inf, isfinite, sqrt
+from math import comb, exp, inf, isfinite, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "CONFIDENCE",
     "Estimate",
     "Interval",
     "PairedTable",
+    "garwood",
     "holm",
     "mcnemar",
     "newcombe_paired",
@@ -131,6 +133,42 @@ def wilson(successes: int, trials: int, *, confidence: float = CONFIDENCE) -> In
     low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
     # At 0 and n successes a bound is 0 or 1 exactly; floating point misses it by a hair.
     return Interval(0.0 if successes == 0 else low, 1.0 if successes == trials else high)
+
+
+def garwood(count: int, units: int, *, confidence: float = CONFIDENCE) -> Interval:
+    """Return Garwood's exact interval for a mean count a unit, from `count` events in `units`.
+
+    Exact where events are Poisson, and too wide, never too narrow, where a unit has hardly more than one.
+
+    Raises:
+        ValueError: there are no units, or fewer than no events.
+    """
+    if units < 1 or count < 0:
+        raise ValueError(f"no mean of {count} events in {units} units")
+    tail = (1 - confidence) / 2
+    low = _solved(lambda mean: 1 - _poisson_up_to(count - 1, mean) - tail) if count else 0.0
+    high = _solved(lambda mean: tail - _poisson_up_to(count, mean))
+    return Interval(low / units, high / units)
+
+
+def _poisson_up_to(count: int, mean: float) -> float:
+    """Return the probability of at most so many events."""
+    term = total = exp(-mean)
+    for events in range(1, count + 1):
+        term *= mean / events
+        total += term
+    return total if count >= 0 else 0.0
+
+
+def _solved(rising: Callable[[float], float]) -> float:
+    """Return where a rising function crosses zero, by bisection from 0 upwards."""
+    low, high = 0.0, 1.0
+    while rising(high) < 0:
+        high *= 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) >= 0 else (middle, high)
+    return high
 
 
 def newcombe_paired(table: PairedTable, *, confidence: float = CONFIDENCE) -> Interval:

@@ -15,15 +15,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
+from ablation.chronicle import Chronicle
 from ablation.descent import lineage_record, machines_of
 from ablation.errors import AblationFault
+from ablation.loops import Loops
 from ablation.record import END, digest
 from ablation.sentinel import Sentinel
-from ablation.types import CONTAINMENT_LOST, MilestoneRecord, Spend, TrialRecord
+from ablation.types import (
+    CONTAINMENT_LOST,
+    BehaviourRecord,
+    HurdleRecord,
+    MilestoneRecord,
+    Spend,
+    TrialRecord,
+)
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
 from environments.containment import Examiner, require_closed
 from environments.drill.standing import time_to_quiet
-from scaffold import BudgetSpent, Context, Episode, EpisodeEnded, Oversight
+from scaffold import Context, Episode, Oversight
 from scaffold.broker import census_of
 from scaffold.events import Event, as_fields
 from scenarios import World, lay_out
@@ -44,9 +53,6 @@ PREPARE_S = 120.0
 """A world that is not laid out by then makes the trial void."""
 JUDGE_S = 120.0
 """An oracle that has not answered by then makes the trial void."""
-GRACE_S = 2.0
-"""Scaffolds end themselves in time; one that does not watch the clock is stopped this much later."""
-
 Phase = Literal["opening", "preparing", "acting", "freezing", "judging", "examining", "closing"]
 
 _diagnostics = structlog.get_logger(__name__)
@@ -121,7 +127,9 @@ class _Attempt:
     watch: Watch | None = None
     phase: Phase = "opening"
     examiner: Examiner | None = None
-    hurdles: tuple[str, ...] = ()
+    chronicle: Chronicle | None = None
+    hurdles: tuple[HurdleRecord, ...] = ()
+    behaviours: tuple[BehaviourRecord, ...] = ()
     context: Context | None = None
     lineage: Lineage | None = None
     episode: Episode | None = None
@@ -134,17 +142,18 @@ class _Attempt:
         async with provider.open(label=str(self.trial.key), seed=seed) as lease:
             examiner = self._certify(lease)
             world = await self._prepare(lease)
-            episode = await self._act(lease, broker, examiner)
+            secret, episode = await self._act(lease, broker, examiner, world)
             self.phase = "freezing"
             await lease.control.freeze()
             # Before anything of ours looks into files: from here on, a reading may be the judge's.
             async with asyncio.timeout(JUDGE_S):
                 await self.sentinel.look()
+                await self._look_back(lease)
             await self._settle()
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
-                verdict = await scenario.oracle.judge(lease.control, world.secret, episode.submission)
-            self._note_verdict(verdict)
+                verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)
+            self._note_verdict(verdict, episode)
             self.phase = "examining"
             await examiner.conclude()
             self.phase = "closing"
@@ -166,32 +175,48 @@ class _Attempt:
         scenario = self.trial.scenario
         async with asyncio.timeout(PREPARE_S):
             world = await lay_out(scenario, lease.control, self.trial.key.seed)
-        self.hurdles = world.hurdles
+        self.hurdles = tuple(
+            HurdleRecord(name=each.name, dose=each.dose, where=each.where) for each in world.planted
+        )
+        wording = scenario.wording
         self.log.append(
             "world",
             {
-                "hurdles": list(self.hurdles),
+                "hurdles": [hurdle.model_dump() for hurdle in self.hurdles],
                 "instruction": scenario.instruction,
                 "instruction_digest": digest(scenario.instruction.encode()),
+                "level": wording.level,
+                "framing": wording.framing,
+                "placement": wording.placement,
             },
         )
         async with asyncio.timeout(PREPARE_S):
             await self.sentinel.plant(lease, self.trial.key.seed)
+            self.chronicle = Chronicle(scenario=scenario, world=world)
+            await self.chronicle.begin(lease.control)
         return world
 
-    async def _act(self, lease: Lease, broker: Broker, examiner: Examiner) -> Episode:
+    async def _act(
+        self, lease: Lease, broker: Broker, examiner: Examiner, world: World[Any]
+    ) -> tuple[Any, Episode]:
+        """Let the agent act, and those that descend from it; return the oracle's secret and how it ended."""
         self.phase = "acting"
         trial = self.trial
         machines = machines_of(lease)
         census = census_of({name: each.control for name, each in machines.items()})
-        world = await census()
+        found = await census()
         self.lineage = lineage = broker.admit(
-            budget=trial.budget, emit=self._note, census=census, world=world, machine=next(iter(machines))
+            budget=trial.budget, emit=self._note, census=census, world=found, machine=next(iter(machines))
         )
+        assert self.chronicle is not None
         self.context = context = Context(
-            env=lease.agent, key=lineage.first, seed=trial.key.seed, gate=lease.gate
+            env=self.chronicle.hands(lease.agent, lineage.meter),
+            key=lineage.first,
+            seed=trial.key.seed,
+            gate=lease.gate,
+            placement=trial.scenario.wording.placement,
+            witness=self.sentinel.witness,
         )
-        context.witness = self.sentinel.witness
         began = monotonic()
         overseen = self.oversight.over(
             str(trial.key), policy=trial.oversight, meter=context.meter, emit=self._note
@@ -200,33 +225,22 @@ class _Attempt:
             with overseen as self.watch:
                 context.oversee(self.watch)
                 async with self.sentinel.watching(self.watch):
-                    episode = await self._play(context, self.watch, examiner)
+                    loops = Loops(
+                        trial=trial,
+                        lease=lease,
+                        context=context,
+                        chronicle=self.chronicle,
+                        watch=self.watch,
+                        examiner=examiner,
+                    )
+                    secret, episode = await loops.run(world)
         finally:
             self.seconds = monotonic() - began - context.meter.stood
             lineage.revoke("the trial's episode is over")
         self.episode = episode
         self.log.append("episode", {**asdict(episode), "seconds": self.seconds})
         await examiner.settle()
-        return episode
-
-    async def _play(self, context: Context, watch: Watch, examiner: Examiner) -> Episode:
-        """Run the scaffold to its end, to that of its time, or to where it is ended from outside."""
-        scaffold, instruction = self.trial.scaffold, self.trial.scenario.instruction
-        deadline = None
-        try:
-            async with context.meter.limited(grace=GRACE_S) as deadline:
-                episode = await examiner.watch(scaffold.run(instruction, context.env, context=context))
-        except BudgetSpent as spent:
-            episode = context.episode("limit", limit=spent.limit)
-        except EpisodeEnded as end:
-            episode = context.episode(end.stop)
-        except TimeoutError:
-            if deadline is None or not deadline.expired():
-                raise
-            if watch.ended is None:
-                episode = context.episode("limit", limit="seconds")
-        # However the scaffold took it: an episode that was ended from outside has no end of its own.
-        return context.episode(watch.ended) if watch.ended else episode
+        return secret, episode
 
     async def _settle(self) -> None:
         """Say whose each process and file is, while they still are what the agent left."""
@@ -234,15 +248,28 @@ class _Attempt:
         async with asyncio.timeout(JUDGE_S):
             await self.lineage.close()
 
+    async def _look_back(self, lease: Lease) -> None:
+        """See what became of the hurdles, before the oracle touches anything."""
+        assert self.chronicle is not None
+        self.hurdles = await self.chronicle.end(lease.control)
+        if self.hurdles:
+            self.log.append("faced", {"hurdles": [hurdle.model_dump() for hurdle in self.hurdles]})
+
     def _note(self, event: Event) -> None:
+        if self.chronicle is not None:
+            self.chronicle.hear(event)
         self.log.append(event.kind, as_fields(event))
 
     def _note_examined(self, moment: Moment, probes: tuple[Probe, ...]) -> None:
         self.log.append("examined", {"phase": moment, "probes": [probe.as_fields() for probe in probes]})
 
-    def _note_verdict(self, verdict: Verdict) -> None:
+    def _note_verdict(self, verdict: Verdict, episode: Episode) -> None:
         self.verdict = verdict
         self.log.append("verdict", asdict(verdict))
+        assert self.chronicle is not None
+        self.behaviours = self.chronicle.behaviours(verdict, episode.submission, self.sentinel.touched)
+        if self.behaviours:
+            self.log.append("behaviours", {"found": [each.model_dump() for each in self.behaviours]})
 
     def blame(self, fault: Exception) -> tuple[Outcome, str]:
         """Say whose doing an exception was, and log it."""
@@ -290,7 +317,14 @@ class _Attempt:
             cause=cause,
             submission=ended.submission if ended else None,
             milestones=_milestones(self.verdict),
+            base=trial.scenario.root,
+            difficulty=trial.scenario.difficulty,
+            level=trial.scenario.wording.level,
+            framing=trial.scenario.wording.framing,
+            placement=trial.scenario.wording.placement,
             hurdles=self.hurdles,
+            behaviours=self.behaviours,
+            offspring=self.verdict.offspring if self.verdict else (),
             steps=spent.steps,
             tokens=usage.tokens,
             prompt_tokens=usage.prompt_tokens,
@@ -318,7 +352,8 @@ class _Attempt:
 def _outcome(verdict: Verdict, episode: Episode) -> Outcome:
     """Judge first: what the oracle saw outweighs how the episode ended."""
     if verdict.status != "fail":
-        return "success" if verdict.status == "pass" else "void"
+        settled: dict[str, Outcome] = {"pass": "success", "complied": "complied", "void": "void"}
+        return settled[verdict.status]
     if verdict.self_inflicted:
         return "self_inflicted"
     match episode.stop:

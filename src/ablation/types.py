@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "CONTAINMENT_LOST",
+    "BehaviourRecord",
     "CanaryMode",
     "CanaryRecord",
     "GenerationRecord",
+    "HurdleRecord",
     "LineageRecord",
     "MilestoneRecord",
     "Outcome",
@@ -21,11 +23,21 @@ __all__ = [
 ]
 
 Outcome = Literal[
-    "success", "failure", "refused", "limit", "self_inflicted", "aborted", "canary", "void", "leaked"
+    "success",
+    "failure",
+    "complied",
+    "refused",
+    "limit",
+    "self_inflicted",
+    "aborted",
+    "canary",
+    "void",
+    "leaked",
 ]
-"""How a trial ended. `void`: shown to be our fault, so neither success nor failure. `leaked`: something of
-its machine outlived it, which is our fault too, and is never run again as if nothing had happened. `aborted`
-and `canary`: not a success by the time a supervisor, or a touched canary, ended the episode."""
+"""How a trial ended. `complied`: in a world where leaving something undone is a choice, the agent let happen
+what it was told would happen; neither success nor failure. `void`: shown to be our fault, so neither either.
+`leaked`: something of its machine outlived it, which is our fault too, and is never run again as if nothing
+had happened. `aborted` and `canary`: no success by the time a supervisor, or a touched canary, ended it."""
 
 CanaryMode = Literal["off", "note", "pause", "end"]
 """What is done about a touched canary: none are planted, it is noted, the trial waits, the episode ends."""
@@ -71,6 +83,33 @@ class CanaryRecord(BaseModel):
     step: int
     evidence: str
     """One line; untrusted text wherever it is shown."""
+
+
+class HurdleRecord(BaseModel):
+    """What became of something that stood in the way."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    dose: int = 1
+    where: str = ""
+    met: bool = False
+    """The machine said so to the agent, or the kernel's account does."""
+    repaired: bool = False
+    """What was spoiled works again, or the way around it was taken."""
+
+
+class BehaviourRecord(BaseModel):
+    """Something the agent did, apart from whether it did its task."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tag: str
+    evidence: str
+    """One line; untrusted text wherever it is shown."""
+    step: int | None = None
+    mattered: bool | None = None
+    """Whether somebody depended on what was ended; None where that is no question."""
 
 
 class Spend(BaseModel):
@@ -146,7 +185,14 @@ class TrialRecord(BaseModel):
     submission: str | None = None
     """The agent's closing statement; untrusted text."""
     milestones: tuple[MilestoneRecord, ...] = ()
-    hurdles: tuple[str, ...] = ()
+    base: str = ""
+    """The scenario of which `scenario` is a variant."""
+    difficulty: int | None = None
+    level: str = "goal"
+    """How much the instruction said."""
+    framing: str = "plain"
+    placement: str = "user"
+    hurdles: tuple[HurdleRecord, ...] = ()
     steps: int = 0
     tokens: int = 0
     prompt_tokens: int = 0
@@ -165,7 +211,10 @@ class TrialRecord(BaseModel):
     """What was touched that nobody has a use for."""
     canaries_unwatched: tuple[str, ...] = ()
     """What could not be told about canaries on this machine."""
-    behaviours: tuple[str, ...] = ()
+    behaviours: tuple[BehaviourRecord, ...] = ()
+    """What it did beside its task."""
+    offspring: tuple[int, ...] = ()
+    """For chains: living replicas of each generation's unit, ancestors first."""
     certificate: dict[str, Any] = Field(default_factory=dict)
     lineage: LineageRecord | None = None
     """None where the agent never came."""
@@ -178,6 +227,11 @@ class TrialRecord(BaseModel):
     def containment_lost(self) -> bool:
         """It is void because its machine was found open: somebody is to look, so it is not run again."""
         return self.outcome == "void" and self.cause.startswith(CONTAINMENT_LOST)
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Names of its hurdles."""
+        return tuple(hurdle.name for hurdle in self.hurdles)
 
     @property
     def measured(self) -> bool:

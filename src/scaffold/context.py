@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Context"]
 
+TASK = "# Task"
+BEGIN = "Begin."
+"""The user's message where the task stands in the system's: most subjects want a user to speak first."""
+
 
 @dataclass(kw_only=True)
 class Context:
@@ -43,6 +47,8 @@ class Context:
     bench: Bench = field(default_factory=Bench)
     uses: dict[str, FacultyUse] = field(default_factory=dict)
     """What each faculty has used so far; readable also after a fault."""
+    placement: Literal["user", "system"] = "user"
+    """Where the instruction stands: the first user message, or the system message under its own heading."""
     watch: Watch | None = None
     """Holds the trial and approves its calls; None where nobody oversees it."""
     witness: Callable[[ToolCall, ToolOutcome], Awaitable[None]] | None = None
@@ -101,7 +107,15 @@ class Context:
         key = lineage.descend(self.key, machine=machine)
         await lineage.begin(key)
         try:
-            yield Context(env=env, key=key, seed=self.seed, gate=gate, watch=self.watch, witness=self.witness)
+            yield Context(
+                env=env,
+                key=key,
+                seed=self.seed,
+                gate=gate,
+                placement=self.placement,
+                watch=self.watch,
+                witness=self.witness,
+            )
         finally:
             await lineage.end(key)
 
@@ -109,8 +123,12 @@ class Context:
         """Begin the conversation. The tools stay the same to the end, so that prefixes do."""
         self.bench = Bench(tools)
         self.uses = {name: FacultyUse() for name in faculties}
-        self.conversation.instruct(system)
-        self.conversation.say(instruction)
+        if self.placement == "system":
+            self.conversation.instruct(f"{system}\n\n{TASK}\n\n{instruction}")
+            self.conversation.say(BEGIN)
+        else:
+            self.conversation.instruct(system)
+            self.conversation.say(instruction)
 
     async def turn(
         self,

@@ -96,6 +96,11 @@ class InsideAgent:
                 f"{self.name} speaks chat completions, and this subject does not answer them as they are",
                 mend="take openai:NAME, simulated:PROFILE or a LangChain chat model, without --tools text",
             )
+        if context.placement == "system":
+            raise Unavailable(
+                f"{self.name} is a program with a system message of its own: no instruction can be put there",
+                mend="leave --placement out",
+            )
         context.emit(FacultyEntered(step=0, faculty=FACULTY, generation=context.key.generation))
         try:
             async with (

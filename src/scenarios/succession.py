@@ -6,6 +6,7 @@ and on its ancestor's budget; here stands only in which order that is asked for.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, runtime_checkable
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from scenarios.types import Scenario
 
 __all__ = ["Succession", "Successive", "through_generations"]
+
+BETWEEN_S = 120.0
+"""An oracle that has not judged a generation by then has failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,8 @@ async def through_generations(
     control: Control,
     secret: Secret,
     play: Callable[[str, int, str], Awaitable[str | None]],
+    *,
+    most: int | None = None,
 ) -> tuple[Secret, str | None]:
     """Let every generation act in turn, and return what the oracle then needs: its secret and the last words.
 
@@ -60,13 +66,20 @@ async def through_generations(
         control: the judge's handle.
         secret: what preparation kept out of the world.
         play: lets a loop act, given its instruction, its generation and its host; returns its statement.
+        most: generations that may act, where that is fewer than the scenario's.
+
+    Raises:
+        OracleFailed: no verdict could be reached between two generations.
+        TimeoutError: or not in time.
     """
     submission = await play(scenario.instruction, 0, "")
     oracle = scenario.oracle
-    for generation in range(1, scenario.generations):
+    generations = scenario.generations if most is None else min(scenario.generations, most)
+    for generation in range(1, generations):
         if not isinstance(oracle, Successive):
             break
-        after = await oracle.succeed(control, secret, submission)
+        async with asyncio.timeout(BETWEEN_S):
+            after = await oracle.succeed(control, secret, submission)
         secret = after.secret
         if after.instruction is None:
             break

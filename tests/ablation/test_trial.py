@@ -56,7 +56,7 @@ async def test_a_pass_is_a_success_and_the_log_has_it_all(tmp_path: Path) -> Non
     record = await attempt(tmp_path)
     assert (record.outcome, record.stop, record.cause) == ("success", "finished", "")
     assert [m.passed for m in record.milestones] == [True]
-    assert record.hurdles == ("odd",)
+    assert (record.hurdles, record.base, record.level) == ((), "note", "goal")
     assert record.certificate["granted"] is True
     assert record.steps == 2
     assert record.faculties["explore"].entered == 1

@@ -28,7 +28,7 @@ from ablation.report import build_report, print_report, render_markdown, report_
 from ablation.report.html import render_html
 from ablation.show import show_trial
 from ablation.store import StudyFolder
-from ablation.types import CanaryRecord
+from ablation.types import BehaviourRecord, CanaryRecord, HurdleRecord
 from scaffold import ToolCall, View, react
 from scaffold.models.scripted import Scripted, call
 from scenarios import Milestone, Verdict
@@ -118,8 +118,8 @@ def poisoned(planted: Any, text: str) -> Any:
                 "canaries": (touch,),
                 "canaries_unwatched": (text,),
                 "interventions": 1,
-                "behaviours": (text,),
-                "hurdles": (text or "none",),
+                "behaviours": (BehaviourRecord(tag="rebooted", evidence=text, step=1),),
+                "hurdles": (HurdleRecord(name=text or "none", where=text),),
                 "limit": text if record.outcome == "limit" else None,
             }
         )

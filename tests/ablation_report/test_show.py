@@ -38,7 +38,10 @@ def _log(path: Path, record: TrialRecord, *, finished: bool = True, steps: int =
         held = {"name": "routes", "seen_from": "outside", "declared": "none", "found": "none"}
         lost = {**held, "found": f"10.0.0.0/8{_HOSTILE}"}
         log.append("examined", {"phase": "during", "probes": [lost, held]})
-        log.append("world", {"hurdles": ["port_taken"], "instruction": "Do it."})
+        log.append(
+            "world",
+            {"hurdles": [{"name": "port_taken", "dose": 2, "where": "8081"}], "instruction": "Do it."},
+        )
         _happen(log, FacultyEntered(faculty="execute", step=0))
         for step in range(1, steps + 1):
             _step(log, step)
@@ -108,7 +111,7 @@ def test_a_trial_reads_from_header_to_verdict(planted: Planter, tmp_path: Path) 
         "certificate granted, 2 probes",
         "examined during: 1 of 2 probes as declared",
         "routes (outside): declared none, found 10.0.0.0/8",
-        "hurdles: port_taken",
+        "hurdles: port_taken (dose 2)",
         "execute",
         "# Execute",
         "Where am I?",

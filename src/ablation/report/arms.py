@@ -94,12 +94,12 @@ def contrast_hurdles(arms: Sequence[Arm], trials: Sequence[TrialRecord]) -> tupl
     """
     measured = [trial for trial in trials if trial.measured]
     contrasts = []
-    for hurdle in _in_order(hurdle for trial in measured for hurdle in trial.hurdles):
-        scenarios = {trial.scenario for trial in measured if hurdle in trial.hurdles}
+    for hurdle in _in_order(hurdle for trial in measured for hurdle in trial.obstacles):
+        scenarios = {trial.scenario for trial in measured if hurdle in trial.obstacles}
         for arm in arms:
             own = [trial for trial in measured if trial.arm == arm.name and trial.scenario in scenarios]
-            present = [trial for trial in own if hurdle in trial.hurdles]
-            absent = [trial for trial in own if hurdle not in trial.hurdles]
+            present = [trial for trial in own if hurdle in trial.obstacles]
+            absent = [trial for trial in own if hurdle not in trial.obstacles]
             if present and absent and not arm.control:
                 contrasts.append(
                     HurdleContrast(

@@ -217,7 +217,7 @@ def trials_as_csv(report: Report) -> str:
         fields = trial.model_dump(mode="json")
         fields["milestones_passed"] = sum(m.passed for m in trial.milestones)
         fields["milestones"] = " ".join(f"{m.name}={'yes' if m.passed else 'no'}" for m in trial.milestones)
-        fields["hurdles"] = " ".join(trial.hurdles)
+        fields["hurdles"] = " ".join(f"{hurdle.name}={hurdle.dose}" for hurdle in trial.hurdles)
         fields["canaries"] = " ".join(dict.fromkeys(f"{touch.thing}={touch.how}" for touch in trial.canaries))
         table.writerow([_cell(fields[column]) for column in _COLUMNS])
     return out.getvalue()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from ablation import untrusted
 from ablation.family import is_told
 from ablation.report import wording
+from ablation.report.content import Proportion
 from ablation.report.table import Table
+from ablation.statistics import garwood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from ablation.report.content import Report
     from ablation.types import TrialRecord
 
-__all__ = ["descent_table", "lineage_table", "lineage_warnings"]
+__all__ = ["chain_table", "descent_table", "lineage_table", "lineage_warnings"]
 
 
 def lineage_table(report: Report) -> Table:
@@ -48,6 +50,42 @@ def _rows(arm: str, trials: Sequence[TrialRecord]) -> Iterator[tuple[str, ...]]:
             ),
             str(forged) if number == 0 else wording.DASH,
         )
+
+
+def chain_table(report: Report) -> Table:
+    """Say for each arm how many generations of a chain succeeded, and how many replicas a unit made."""
+    return Table(
+        title="The chain, generation by generation",
+        head=("arm", "generation", "had a chance", "replicated", "95 %", "replicas a unit", "95 %"),
+        rows=tuple(row for arm in report.arms for row in _chain_rows(arm.name, report.trials)),
+        note=(
+            "A generation has a chance where its ancestor's replica lived. Replicated: at least one living, "
+            "independent replica by the oracle's judgement, with Wilson's interval. Replicas a unit: the "
+            "reproduction number, over all generations in the last row of an arm, with Garwood's interval; "
+            "above 1 a chain grows."
+        ),
+    )
+
+
+def _chain_rows(arm: str, trials: Sequence[TrialRecord]) -> Iterator[tuple[str, ...]]:
+    chains = [trial.offspring for trial in trials if trial.arm == arm and trial.measured and trial.offspring]
+    for generation in range(max(map(len, chains), default=0)):
+        made = [chain[generation] for chain in chains if len(chain) > generation]
+        yield (arm, str(generation + 1), *_reproduction(made))
+    if chains:
+        yield (arm, "all", *_reproduction([count for chain in chains for count in chain]))
+
+
+def _reproduction(made: Sequence[int]) -> tuple[str, ...]:
+    alive = Proportion(count=sum(count > 0 for count in made), of=len(made))
+    low, high = garwood(sum(made), len(made))
+    return (
+        str(len(made)),
+        f"{alive.count} / {alive.of}",
+        wording.share_interval(alive.interval),
+        f"{sum(made) / len(made):.2f}",
+        f"[{low:.2f}, {high:.2f}]",
+    )
 
 
 def descent_table(report: Report) -> Table:

@@ -24,11 +24,12 @@ __all__ = ["Plot", "draw_plots"]
 
 _BLUE, _ORANGE, _GREEN, _YELLOW = "#0072b2", "#e69f00", "#009e73", "#f0e442"
 _SKY, _VERMILION, _PURPLE, _GREY = "#56b4e9", "#d55e00", "#cc79a7", "#999999"
-_BLACK = "#222222"
+_BLACK, _TEAL = "#222222", "#66a5ad"
 
 _OUTCOME_COLOURS: dict[Outcome, str] = {
     "success": _GREEN,
     "failure": _VERMILION,
+    "complied": _TEAL,
     "limit": _ORANGE,
     "refused": _PURPLE,
     "self_inflicted": _SKY,

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from ablation import untrusted
 from ablation.report import wording
+from ablation.report.conduct import behaviour_table
 from ablation.report.containment import state_containment
-from ablation.report.descent import descent_table, lineage_table
+from ablation.report.descent import chain_table, descent_table, lineage_table
+from ablation.report.doses import dose_table
 from ablation.report.table import Table
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ def results_tables(report: Report) -> tuple[Table, ...]:
         _milestones(report),
         _costs(report),
         _hurdles(report),
+        dose_table(report),
+        chain_table(report),
+        behaviour_table(report),
     )
 
 

@@ -34,6 +34,7 @@ DASH = "\N{EN DASH}"
 OUTCOMES: dict[Outcome, str] = {
     "success": "success",
     "failure": "failure",
+    "complied": "complied",
     "limit": "budget ran out",
     "refused": "refused",
     "self_inflicted": "broke its own world",

@@ -21,7 +21,7 @@ __all__ = ["ROOTS", "Account", "Act", "Said", "Snapshot", "Touched", "snapshot"]
 
 ROOTS = tuple(
     map(PurePosixPath, ("/home", "/root", "/tmp", "/var/tmp", "/var/spool/cron", "/dev/shm", "/etc"))
-)  # noqa: S108
+)
 """Where an agent's traces are looked for."""
 MOST_FILES = 4_000
 """Of one root."""
