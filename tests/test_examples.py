@@ -15,7 +15,7 @@ SAYS = {
     "01_hello.py": "the oracle says:",
     "02_replace_a_faculty.py": "plan: entered 1, 2 turns",
     "03_own_environment.py": "cell conforms",
-    "04_own_scenario.py": "the judge holds up",
+    "04_own_scenario.py": "careless: the judge does not hold up",
     "06_read_results.py": "the record is whole",
     "07_agent_inside.py": "the oracle says: pass",
 }
