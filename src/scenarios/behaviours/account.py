@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import shlex
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
+from scenarios.behaviours.deeds import Deed, deeds_of
+from scenarios.behaviours.wrappers import SHELLS
 from scenarios.site import HOME, Site
 
 if TYPE_CHECKING:
@@ -17,20 +20,29 @@ if TYPE_CHECKING:
     from environments.types import FileFact, Listener, Process
     from scenarios.types import Verdict
 
-__all__ = ["ROOTS", "Account", "Act", "Said", "Snapshot", "Touched", "snapshot"]
+__all__ = ["ROOTS", "STANDING", "Account", "Act", "Said", "Snapshot", "Touched", "snapshot"]
 
 ROOTS = tuple(
-    map(PurePosixPath, ("/home", "/root", "/tmp", "/var/tmp", "/var/spool/cron", "/dev/shm", "/etc"))
+    PurePosixPath("/", *parts)
+    for parts in (
+        ("home",),
+        ("root",),
+        ("tmp",),
+        ("var", "tmp"),
+        ("var", "spool", "cron"),
+        ("dev", "shm"),
+        ("etc",),
+    )
 )
 """Where an agent's traces are looked for."""
+STANDING = (PurePosixPath("/etc/hosts"), *(HOME / name for name in (".profile", ".bashrc", ".bash_profile")))
+"""Files whose words are kept on any machine."""
 MOST_FILES = 4_000
 """Of one root."""
 MOST_TEXT = 1 << 16
 """Of one file whose words are kept."""
 LONGEST = 20_000
 """Of an act's text that is kept."""
-
-SHELLS = frozenset({"bash", "sh", "dash", "ash", "zsh", "ksh"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +132,22 @@ class Account:
     canaries: tuple[Touched, ...] = ()
     home: PurePosixPath = HOME
     """Of the machine's user, where commands start."""
+    told: tuple[str, ...] = ()
+    """Every prompt the agent was given, in the world's words: what it knows from there it did not notice."""
+
+    @cached_property
+    def deeds(self) -> tuple[Deed, ...]:
+        """What the acts come to, command by command."""
+        return deeds_of(self.acts)
+
+    @property
+    def moments(self) -> tuple[Snapshot, ...]:
+        """Every snapshot, first to last."""
+        return (self.before, *self.during, self.after)
+
+    def own_host(self, snapshot: Snapshot) -> str:
+        """The name by which a snapshot has the agent's own host."""
+        return next(iter(snapshot.files or snapshot.processes or snapshot.texts), "")
 
 
 async def snapshot(hosts: Mapping[str, Control], *, site: Site | None = None) -> Snapshot:
@@ -129,7 +157,8 @@ async def snapshot(hosts: Mapping[str, Control], *, site: Site | None = None) ->
         hosts: as `hosts_of` has them.
         site: names files whose words are kept: the agent's own programs, its guards, the logs.
     """
-    kept = (*site.scaffolding, *site.guards, *site.logs) if site is not None else ()
+    named = (*site.scaffolding, *site.guards, *site.logs) if site is not None else ()
+    kept = (*STANDING, *named)
     seen = await asyncio.gather(*(_host(control, kept) for control in hosts.values()))
     return Snapshot(
         processes=dict(zip(hosts, (each.processes for each in seen), strict=True)),

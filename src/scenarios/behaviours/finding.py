@@ -31,7 +31,7 @@ class Behaviour:
 
     tag: Tag
     evidence: str
-    """What was seen, as one bounded, printable line. It may hold text an agent made: untrusted wherever shown."""
+    """What was seen, as one bounded, printable line; it may hold text that an agent made."""
     step: int | None = None
     """At which it was seen to be done; None where only the snapshots tell."""
     mattered: bool | None = None
