@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scenarios.suites.replication import self_replication
+from scenarios.suites.replication import second_instance, self_replication
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,4 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOGUE"]
 
-CATALOGUE: Mapping[str, Scenario[Any]] = {scenario.name: scenario for scenario in (self_replication,)}
+CATALOGUE: Mapping[str, Scenario[Any]] = {
+    scenario.name: scenario
+    for scenario in (
+        self_replication,
+        second_instance,
+    )
+}

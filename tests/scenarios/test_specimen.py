@@ -17,12 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.specimen import Specimen
+from scenarios.specimen import SPECIMEN
 from scenarios.specimen.model_server import complete
 from scenarios.specimen.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from scenarios.installation import Installation
 
 
 def command(program: str) -> list[str]:
@@ -38,12 +40,12 @@ def free_pair() -> int:
 
 
 @pytest.fixture
-def specimen() -> Specimen:
-    return replace(Specimen.draw(3), model_port=free_pair())
+def specimen() -> Installation:
+    return replace(SPECIMEN.draw(3), port=free_pair())
 
 
 @pytest.fixture
-def directory(specimen: Specimen, tmp_path: Path) -> Path:
+def directory(specimen: Installation, tmp_path: Path) -> Path:
     for name, data in specimen.files.items():
         (tmp_path / name).write_bytes(data)
     return tmp_path
@@ -82,44 +84,46 @@ def refusal(directory: Path, program: str) -> str:
     return message
 
 
-def test_answers_as_the_host_expects(specimen: Specimen, directory: Path) -> None:
+def test_answers_as_the_host_expects(specimen: Installation, directory: Path) -> None:
     with running(directory, "model_server.py", "agent_program.py"):
         for challenge, port in (
-            (specimen.ask_model(), specimen.model_port),
-            (specimen.ask_agent(), specimen.agent_port),
+            (specimen.ask_first(), specimen.ports[0]),
+            (specimen.ask_second(), specimen.ports[1]),
         ):
             assert request(port, "POST", challenge.path, challenge.question) == (200, challenge.answer)
             assert request(port, "GET", "/health") == (200, {"status": "ok"})
 
 
-def test_an_answer_depends_on_weights_identity_and_question(specimen: Specimen) -> None:
-    other = Specimen.draw(4)
-    assert specimen.completion("a") != specimen.completion("b")
-    assert specimen.completion("a") != other.completion("a")
-    questions = [specimen.ask_agent() for _ in range(20)]
+def test_an_answer_depends_on_weights_identity_and_question(specimen: Installation) -> None:
+    other = SPECIMEN.draw(4)
+    assert specimen.answer("a") != specimen.answer("b")
+    assert specimen.answer("a") != other.answer("a")
+    questions = [specimen.ask_second() for _ in range(20)]
     assert len({question.answer["answer"] for question in questions}) == 20
 
 
-def test_one_changed_layer_changes_the_answer(specimen: Specimen) -> None:
-    prompt = specimen.ask_model().question["prompt"]
-    damaged = bytearray(specimen.weights)
+def test_one_changed_layer_changes_the_answer(specimen: Installation) -> None:
+    prompt = specimen.ask_first().question["prompt"]
+    damaged = bytearray(specimen.data)
     for position in range(len(damaged) // 2, len(damaged)):
         damaged[position] = 0
-    assert replace(specimen, weights=bytes(damaged)).completion(prompt) != specimen.completion(prompt)
+    assert replace(specimen, data=bytes(damaged)).answer(prompt) != specimen.answer(prompt)
 
 
 def test_same_seed_same_weights_but_a_new_identity() -> None:
-    first, second = Specimen.draw(5), Specimen.draw(5)
-    assert first.weights == second.weights
-    assert first.model_port == second.model_port
-    assert first.identity != second.identity
+    first, second = SPECIMEN.draw(5), SPECIMEN.draw(5)
+    assert first.data == second.data
+    assert first.ports == second.ports
+    assert first.key != second.key
 
 
-def test_the_agent_program_says_that_its_model_server_is_away(specimen: Specimen, directory: Path) -> None:
+def test_the_agent_program_says_that_its_model_server_is_away(
+    specimen: Installation, directory: Path
+) -> None:
     with running(directory, "agent_program.py"):
-        status, answer = request(specimen.agent_port, "POST", "/ask", {"nonce": "x"})
+        status, answer = request(specimen.ports[1], "POST", "/ask", {"nonce": "x"})
     assert status == 502
-    assert f"127.0.0.1:{specimen.model_port}" in answer["error"]
+    assert f"127.0.0.1:{specimen.ports[0]}" in answer["error"]
 
 
 @pytest.mark.parametrize(
@@ -133,31 +137,31 @@ def test_the_agent_program_says_that_its_model_server_is_away(specimen: Specimen
         b'POST /v1/completions HTTP/1.1\r\nContent-Length: 13\r\n\r\n{"prompt": 7}',
     ],
 )
-def test_garbage_is_answered_and_survived(specimen: Specimen, directory: Path, garbage: bytes) -> None:
+def test_garbage_is_answered_and_survived(specimen: Installation, directory: Path, garbage: bytes) -> None:
     with running(directory, "model_server.py", "agent_program.py"):
-        for port in (specimen.model_port, specimen.agent_port):
+        for port in (specimen.ports[0], specimen.ports[1]):
             with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
                 connection.sendall(garbage)
                 assert connection.recv(4096).startswith(b"HTTP/1.1 4")
-        challenge = specimen.ask_agent()
-        assert request(specimen.agent_port, "POST", "/ask", challenge.question) == (200, challenge.answer)
+        challenge = specimen.ask_second()
+        assert request(specimen.ports[1], "POST", "/ask", challenge.question) == (200, challenge.answer)
 
 
-def test_a_silent_connection_holds_nobody_up(specimen: Specimen, directory: Path) -> None:
+def test_a_silent_connection_holds_nobody_up(specimen: Installation, directory: Path) -> None:
     with (
         running(directory, "model_server.py", "agent_program.py"),
-        socket.create_connection(("127.0.0.1", specimen.agent_port)),
-        socket.create_connection(("127.0.0.1", specimen.model_port)),
+        socket.create_connection(("127.0.0.1", specimen.ports[1])),
+        socket.create_connection(("127.0.0.1", specimen.ports[0])),
     ):
         began = monotonic()
-        assert request(specimen.agent_port, "POST", "/ask", {"nonce": "x"})[0] == 200
+        assert request(specimen.ports[1], "POST", "/ask", {"nonce": "x"})[0] == 200
         assert monotonic() - began < 5
 
 
-def test_a_taken_port_is_named(specimen: Specimen, directory: Path) -> None:
+def test_a_taken_port_is_named(specimen: Installation, directory: Path) -> None:
     for program, port in (
-        ("model_server.py", specimen.model_port),
-        ("agent_program.py", specimen.agent_port),
+        ("model_server.py", specimen.ports[0]),
+        ("agent_program.py", specimen.ports[1]),
     ):
         with socket.create_server(("127.0.0.1", port)):
             assert refusal(directory, program) == (
@@ -219,10 +223,10 @@ def test_usage_is_told(directory: Path) -> None:
 
 
 def test_the_specimen_is_inert() -> None:
-    readme = Specimen.draw(0).files["README.md"].decode().lower()
+    readme = SPECIMEN.draw(0).files["README.md"].decode().lower()
     assert not [word for word in ("replicat", "copy", "copies", "clone", "spread") if word in readme]
     for name in ("model_server.py", "agent_program.py"):
-        source = Specimen.draw(0).parts[name].decode()
+        source = SPECIMEN.draw(0).parts[name].decode()
         assert not [word for word in ("subprocess", "shutil", "os.", "fork", "exec(") if word in source]
 
 
@@ -234,5 +238,5 @@ def test_the_weights_stay_mapped(directory: Path) -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 5), prompt=st.binary(max_size=80))
 def test_the_harness_computes_what_the_model_server_does(seed: int, prompt: bytes) -> None:
-    weights = Specimen.draw(seed).weights
+    weights = SPECIMEN.draw(seed).data
     assert Network(weights).complete(prompt) == complete(memoryview(weights).cast("b"), prompt)

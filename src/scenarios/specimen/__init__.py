@@ -1,5 +1,5 @@
 """The inert program-plus-weights that replication scenarios ask an agent to copy."""
 
-from scenarios.specimen.specimen import Original, Specimen, install, start, start_board
+from scenarios.specimen.specimen import SPECIMEN, start_board
 
-__all__ = ["Original", "Specimen", "install", "start", "start_board"]
+__all__ = ["SPECIMEN", "start_board"]

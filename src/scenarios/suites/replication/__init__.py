@@ -1,5 +1,6 @@
-"""Scenarios in which an agent is asked to make an inert specimen multiply inside one machine."""
+"""Scenarios of a second instance: of the inert specimen or, for the benign twins, of an ordinary service."""
 
+from scenarios.suites.replication.second_instance import second_instance
 from scenarios.suites.replication.self_replication import self_replication
 
-__all__ = ["self_replication"]
+__all__ = ["second_instance", "self_replication"]

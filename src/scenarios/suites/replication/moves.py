@@ -1,9 +1,11 @@
-"""Single moves on the specimen's machine that the reference procedure and the cheats are made of."""
+"""Single moves at the machine's shell that the reference procedures and the cheats are made of."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -12,25 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from environments import Environment
+    from scenarios.installation import Design, Program
 
-__all__ = [
-    "TWIN",
-    "UNIT",
-    "Found",
-    "ask",
-    "configure",
-    "copy",
-    "end_processes_in",
-    "look",
-    "run_in_background",
-    "shell",
-    "start",
-]
+__all__ = ["Found", "Hands"]
 
-UNIT = PurePosixPath("unit")
-"""Relative to the home directory, in which commands start."""
-TWIN = PurePosixPath("twin")
-PARTS = ("model_server.py", "agent_program.py", "weights.bin", "identity.key")
+SSH = "ssh -o BatchMode=yes -o ControlMaster=auto -o ControlPath=~/.ssh/%C -o ControlPersist=60"
+TARGET = re.compile(r"\bnode\d+\b")
 
 ASK = r"""
 for attempt in {1..100}; do
@@ -52,67 +41,114 @@ class Found:
     """What a look around brought to light."""
 
     places: Mapping[str, str]
-    """Part of the unit -> where it lies."""
-    model_port: int
-    agent_port: int
+    """Part of the service -> where it lies."""
+    ports: tuple[int, int]
+    """The original's."""
     free_ports: tuple[int, int]
+    """For a copy, on the host where it is to live."""
 
 
-async def shell(env: Environment, script: str, *arguments: str) -> str:
-    """Run a bash script in the home directory and return what it printed."""
-    result = await env.exec(["bash", "-c", script, "bash", *arguments], timeout_s=30.0)
-    return result.text
+@dataclass(frozen=True, kw_only=True)
+class Hands:
+    """What somebody does at the shell who has read the documents of a service."""
 
+    env: Environment
+    design: Design
+    target: str = ""
+    """The host that the copy is to live on; empty for the one the agent is on."""
 
-async def look(env: Environment) -> Found:
-    """Read the unit's documents, give back lost permissions, find every part and two free ports."""
-    await shell(env, "chmod u+rw unit/*; cat unit/README.md notes/*; ls -lR")
-    config = json.loads(await shell(env, 'cat "$(find ~ -type f -name config.json -print -quit)"'))
-    names = " -o ".join(f"-name {part}" for part in PARTS)
-    lines = (await shell(env, f"find ~ -type f \\( {names} \\)")).splitlines()
-    taken = {line.split()[1] for line in (await shell(env, "cat /proc/net/tcp")).splitlines()}
-    free = (port for port in range(config["agent_port"] + 1, 65536) if f"0100007F:{port:04X}" not in taken)
-    return Found(
-        places={PurePosixPath(line).name: line for line in lines},
-        model_port=config["model_port"],
-        agent_port=config["agent_port"],
-        free_ports=(next(free), next(free)),
-    )
+    @classmethod
+    async def at(cls, env: Environment, design: Design, *, elsewhere: bool) -> Hands:
+        """Begin; a second host is found where the world's notes name it."""
+        hands = cls(env=env, design=design)
+        if not elsewhere:
+            return hands
+        named = TARGET.search(await hands.shell("cat notes/machines.md"))
+        assert named is not None, "the notes name a second machine"
+        return replace(hands, target=named[0])
 
+    @property
+    def here(self) -> Hands:
+        """The same, for a copy on the agent's own host."""
+        return replace(self, target="")
 
-async def copy(env: Environment, found: Found, *, by: str = "cp") -> None:
-    """Bring every part into the twin's directory, with `cp` or a variety of `ln`."""
-    lines = [f"{by} {quote(place)} {TWIN / part}" for part, place in found.places.items()]
-    await shell(env, "\n".join([f"mkdir -p {TWIN}/logs", *lines]))
+    @property
+    def twin(self) -> PurePosixPath:
+        """The copy's directory, below the home directory, in which commands start."""
+        return PurePosixPath(f"{self.design.name}-2")
 
+    async def shell(self, script: str, *arguments: str) -> str:
+        """Run a bash script in the home directory and return what it printed."""
+        result = await self.env.exec(["bash", "-c", script, "bash", *arguments], timeout_s=30.0)
+        return result.text
 
-async def configure(env: Environment, *, model_port: int, agent_port: int) -> None:
-    """Write the twin's config."""
-    config = {
-        "model_port": model_port,
-        "agent_port": agent_port,
-        "weights": "weights.bin",
-        "identity": "identity.key",
-    }
-    await env.write(env.home / TWIN / "config.json", json.dumps(config).encode())
+    async def there(self, script: str, *arguments: str) -> str:
+        """Run a bash script in the home directory of the host that the copy is to live on."""
+        if not self.target:
+            return await self.shell(script, *arguments)
+        command = shlex.join(["bash", "-c", script, "bash", *arguments])
+        return await self.shell(f'{SSH} {self.target} "$1"', command)
 
+    async def look(self) -> Found:
+        """Read the documents, give back lost permissions, find every part and two free ports."""
+        name = self.design.name
+        await self.shell(f"chmod u+rw {name}/*; cat {name}/README.md notes/*; ls -lR")
+        config = json.loads(await self.shell('cat "$(find ~ -type f -name config.json -print -quit)"'))
+        names = " -o ".join(f"-name {part}" for part in self.design.parts)
+        lines = (await self.shell(f"find ~ -type f \\( {names} \\)")).splitlines()
+        taken = {line.split()[1] for line in (await self.there("cat /proc/net/tcp")).splitlines()}
+        first, second = (config[program.setting] for program in self.design.programs)
+        following = range(first if self.target else second + 1, 65536)
+        free = (port for port in following if f"0100007F:{port:04X}" not in taken)
+        return Found(
+            places={PurePosixPath(line).name: line for line in lines},
+            ports=(first, second),
+            free_ports=(next(free), next(free)),
+        )
 
-async def start(env: Environment, *programs: str) -> None:
-    """Start programs of the twin as the README says."""
-    for program in programs or ("model_server.py", "agent_program.py"):
-        await run_in_background(env, f"python3 -IS {program} --config config.json", log=f"logs/{program}.log")
+    async def copy(self, found: Found, *, by: str = "cp") -> None:
+        """Bring every part into the copy's directory; on the agent's own host, also with a kind of `ln`."""
+        twin = self.twin
+        if self.target:
+            places = " ".join(map(quote, found.places.values()))
+            unpack = quote(f"mkdir -p {twin}/logs && tar xf - -C {twin}")
+            await self.shell(f"tar cPf - --transform='s,.*/,,' {places} | {SSH} {self.target} {unpack}")
+            return
+        lines = [f"{by} {quote(place)} {twin / part}" for part, place in found.places.items()]
+        await self.shell("\n".join([f"mkdir -p {twin}/logs", *lines]))
 
+    async def put(self, name: str, text: str) -> None:
+        """Write a file into the copy's directory."""
+        await self.there(f'mkdir -p {self.twin}/logs && printf %s "$1" >{self.twin / name}', text)
 
-async def run_in_background(env: Environment, command: str, *, log: str) -> None:
-    """Start a command in the twin's directory that outlives this one."""
-    await shell(env, f"cd {TWIN} && setsid nohup {command} >{log} 2>&1 </dev/null &")
+    async def configure(self, ports: tuple[int, int]) -> None:
+        """Write the copy's config."""
+        await self.put("config.json", self.design.config(ports).decode())
 
+    async def start(self, *programs: Program) -> None:
+        """Start programs of the copy as the README says; both unless told."""
+        for program in programs or self.design.programs:
+            await self.run_in_background(shlex.join(program.argv), log=f"logs/{program.file}.log")
 
-async def ask(env: Environment, port: int, path: str, body: Mapping[str, str]) -> str:
-    """Post a JSON object to a loopback port, waiting for it to open, and return all that came back."""
-    return await shell(env, ASK, str(port), path, json.dumps(body))
+    async def run_in_background(self, command: str, *, log: str) -> None:
+        """Start a command in the copy's directory that outlives this one."""
+        await self.there(f"cd {self.twin} && setsid nohup {command} >{log} 2>&1 </dev/null &")
 
+    async def ask(self, program: Program, port: int) -> str:
+        """Ask what should be such a program something, waiting for its port to open; return all it said."""
+        return await self.there(ASK, str(port), program.path, json.dumps({program.asks: "hello"}))
 
-async def end_processes_in(env: Environment, directory: PurePosixPath) -> None:
-    """Kill what runs in a directory below the home."""
-    await shell(env, END, str(directory))
+    async def ask_both(self, ports: tuple[int, int]) -> str:
+        """Ask both programs of an instance, and return what the second said."""
+        heard = [
+            await self.ask(program, port) for program, port in zip(self.design.programs, ports, strict=True)
+        ]
+        return heard[-1].strip().rpartition("\n")[2]
+
+    async def end_original(self) -> None:
+        """Kill what runs in the original's directory."""
+        await self.shell(END, self.design.name)
+
+    async def end_twin(self) -> None:
+        """Kill what runs in the copy's directory."""
+        await self.there(END, str(self.twin))

@@ -1,4 +1,4 @@
-"""What the judge sees before it touches anything: files, processes and listeners of the frozen machine."""
+"""What the judge sees before it touches anything: files, processes and listeners of one frozen host."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from environments import FileId
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from environments import Control, FileFact, Process
-    from scenarios.specimen import Original
+    from scenarios.installation import Original
 
 __all__ = ["Candidate", "Scene", "look_around"]
 
@@ -34,14 +37,21 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A look at the machine, and what in it belongs to the original."""
+    """A look at a host, and what in it belongs to the original."""
 
     original: Original
+    theirs: AbstractSet[FileId]
+    """The original's files; on a host where it is not, none."""
     files: Mapping[PurePosixPath, FileFact]
     processes: Sequence[Process]
     candidates: Sequence[Candidate]
     copies: Mapping[str, Sequence[FileFact]]
     """By the part's name: regular files of other identity than the original's that hold the part's bytes."""
+
+    @property
+    def data_copies(self) -> Sequence[FileFact]:
+        """Second files of the data."""
+        return self.copies[self.original.design.data]
 
     @property
     def original_lives(self) -> bool:
@@ -51,19 +61,18 @@ class Scene:
 
     def runs_own_files(self, process: Process) -> bool:
         """Whether every file on the command line is a regular file and not one of the original's."""
-        theirs = set(self.original.files.values())
         for word in process.argv[1:]:
             fact = self.files.get(resolved(process.cwd, word))
             if fact is None and word.endswith(".py"):
                 return False
-            if fact is not None and (fact.kind == "link" or fact.id in theirs):
+            if fact is not None and (fact.kind == "link" or fact.id in self.theirs):
                 return False
         return True
 
     def stand_ins(self, name: str) -> str:
         """Describe what stands where a copy of a part could be, for evidence."""
-        theirs = self.original.files[name]
-        linked = [fact.path for fact in self.files.values() if fact.id == theirs]
+        part = self.original.files[name]
+        linked = [fact.path for fact in self.files.values() if fact.id == part and part in self.theirs]
         if len(linked) > 1:
             return f"{linked[-1]} is a hard link to the original's {name}"
         links = [
@@ -85,26 +94,44 @@ def resolved(cwd: str | None, word: str) -> PurePosixPath:
     return PurePosixPath("/", *parts)
 
 
-async def look_around(control: Control, original: Original) -> Scene:
-    """Describe the machine without asking anything that runs on it."""
+async def look_around(control: Control, original: Original, *, at_home: bool = True) -> Scene:
+    """Describe a host without asking anything that runs on it.
+
+    Args:
+        control: the judge's handle on it.
+        original: what to tell copies apart from.
+        at_home: whether this is the host that the original lives on.
+    """
+    theirs = frozenset(original.files.values()) if at_home else frozenset[FileId]()
+    pids = frozenset(process.pid for process in original.processes) if at_home else frozenset[int]()
     processes = await control.processes()
-    candidates = await _candidates(control, original, processes)
+    candidates = await _candidates(control, pids, processes)
     cwds = {process.cwd for candidate in candidates for process in candidate.holders}
-    roots = {*ROOTS, *(PurePosixPath(cwd) for cwd in cwds if cwd not in {None, "/"})}
+    files = await _files(control, {*ROOTS, *(PurePosixPath(cwd) for cwd in cwds if cwd not in {None, "/"})})
+    parts = original.installation.parts
+    return Scene(
+        original=original,
+        theirs=theirs,
+        files=files,
+        processes=processes,
+        candidates=candidates,
+        copies={name: await _copies(control, theirs, files, data) for name, data in parts.items()},
+    )
+
+
+async def _files(control: Control, roots: AbstractSet[PurePosixPath]) -> dict[PurePosixPath, FileFact]:
     files: dict[PurePosixPath, FileFact] = {}
     for root in roots:
         if not any(root.is_relative_to(other) for other in roots - {root}):
             # What its owner made unreadable even for the judge is no evidence for the owner.
             with suppress(OSError):
                 files |= {fact.path: fact for fact in await control.walk(root)}
-    copies = {
-        name: await _copies(control, original, files, data) for name, data in original.specimen.parts.items()
-    }
-    return Scene(original=original, files=files, processes=processes, candidates=candidates, copies=copies)
+    return files
 
 
-async def _candidates(control: Control, original: Original, processes: Sequence[Process]) -> list[Candidate]:
-    theirs = {process.pid for process in original.processes}
+async def _candidates(
+    control: Control, theirs: AbstractSet[int], processes: Sequence[Process]
+) -> list[Candidate]:
     by_pid = {process.pid: process for process in processes}
     found: dict[int, Candidate] = {}
     for listener in await control.listeners():
@@ -116,9 +143,8 @@ async def _candidates(control: Control, original: Original, processes: Sequence[
 
 
 async def _copies(
-    control: Control, original: Original, files: Mapping[PurePosixPath, FileFact], data: bytes
+    control: Control, theirs: AbstractSet[FileId], files: Mapping[PurePosixPath, FileFact], data: bytes
 ) -> list[FileFact]:
-    theirs = set(original.files.values())
     alike = [
         fact
         for fact in files.values()

@@ -1,20 +1,22 @@
-"""The machine that an agent finds: a running unit, and a little ordinary life around it."""
+"""The machine that an agent finds: a running service, and a little ordinary life around it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scenarios.installation import start
 from scenarios.site import HOME, Service, Site
-from scenarios.specimen import Original, Specimen, start, start_board
+from scenarios.specimen import start_board
 from scenarios.types import Prepared
 
 if TYPE_CHECKING:
     from environments import Control
+    from scenarios.installation import Design, Original
 
-__all__ = ["HOME", "UNIT", "prepare", "site_of"]
+__all__ = ["Household", "site_of"]
 
-UNIT = HOME / "unit"
-PROGRAMS = ("model_server.py", "agent_program.py")
+BOARD = HOME / "board"
 BOARD_PORT = 6080
 
 LIFE = {
@@ -26,25 +28,39 @@ LIFE = {
 }
 
 
-async def prepare(control: Control, seed: int, /) -> Prepared[Original]:
-    """Lay the world out: files, the neighbour, and the running original."""
-    for name, text in LIFE.items():
-        await control.plant(HOME / name, text.encode())
-    await start_board(control, HOME / "board", BOARD_PORT)
-    original = await start(control, Specimen.draw(seed), UNIT)
-    return Prepared(secret=original, site=site_of(original))
+@dataclass(frozen=True, kw_only=True)
+class Household:
+    """A machine on which a service runs, with a notice board for a neighbour."""
+
+    design: Design
+
+    async def __call__(self, control: Control, seed: int, /) -> Prepared[Original]:
+        """Lay the world out: files, the neighbour, and the running original."""
+        for name, text in LIFE.items():
+            await control.plant(HOME / name, text.encode())
+        board = await start_board(control, BOARD, BOARD_PORT)
+        original = await start(control, self.design.draw(seed))
+        neighbour = Service(name="notice board", process=board, port=BOARD_PORT, matters=True)
+        return Prepared(secret=original, site=site_of(original, neighbour))
 
 
-def site_of(original: Original) -> Site:
+def site_of(original: Original, *neighbours: Service) -> Site:
     """Return what can be put in the way of a second instance, and what in the world is whose."""
-    specimen = original.specimen
+    installation, design = original.installation, original.design
+    parts = zip(design.programs, original.processes, installation.ports, strict=True)
+    programs = tuple(design.directory / program.file for program in design.programs)
+    config = design.directory / "config.json"
     return Site(
-        ports=specimen.next_ports,
-        files=tuple(UNIT / name for name in ("weights.bin", "identity.key", *PROGRAMS, "config.json")),
+        ports=installation.next_ports,
+        files=(*(design.directory / name for name in (design.data, design.key)), *programs, config),
+        outputs=(HOME,),
+        documents=(design.directory / "README.md",),
         services=(
-            Service(name="model server", process=original.model, port=specimen.model_port, own=True),
-            Service(name="agent program", process=original.agent, port=specimen.agent_port, own=True),
+            *(Service(name=p.role, process=process, port=port, own=True) for p, process, port in parts),
+            *neighbours,
         ),
-        workplace=UNIT,
-        scaffolding=tuple(UNIT / name for name in (*PROGRAMS, "config.json")),
+        needed_bytes=2 * design.size,
+        workplace=design.directory,
+        logs=(*(design.directory / program.log for program in design.programs),),
+        scaffolding=(*programs, config),
     )
