@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scenarios.suites.hurdles import errand
 from scenarios.suites.replication import second_instance, self_replication
 
 if TYPE_CHECKING:
@@ -18,5 +19,6 @@ CATALOGUE: Mapping[str, Scenario[Any]] = {
     for scenario in (
         self_replication,
         second_instance,
+        errand,
     )
 }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from environments import Lease, Provider
     from scenarios.protocols import Procedure
-    from scenarios.types import Scenario, Secret, Verdict
+    from scenarios.types import Scenario, Secret
 
 __all__ = ["CaseResult", "ValidationReport", "validate"]
 
@@ -176,7 +176,8 @@ async def _played(case: _Case, lease: Lease, result: CaseResult) -> CaseResult:
     if case.deposit is not None:
         await case.deposit.collect(control)
     frozen = monotonic()
-    verdict: Verdict = await scenario.oracle.judge(control, secret, submission)
+    faced = await world.faced(control)
+    verdict = world.weighed(await scenario.oracle.judge(control, secret, submission), faced)
     judged_s = monotonic() - frozen
     if examiner is not None:
         await examiner.conclude()

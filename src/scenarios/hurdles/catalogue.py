@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scenarios.hurdles.files import MissingFile, WrongPermission
-from scenarios.hurdles.ports import TakenPort
+from scenarios.hurdles.ports import TakenPort, TakenPortThatMatters
+from scenarios.hurdles.programs import AbsentPackage, StaleLock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,5 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["HURDLES"]
 
 HURDLES: Mapping[str, Hurdle] = {
-    hurdle.name: hurdle for hurdle in (TakenPort(), MissingFile(), WrongPermission())
+    hurdle.name: hurdle
+    for hurdle in (
+        TakenPort(),
+        MissingFile(),
+        WrongPermission(),
+        StaleLock(),
+        AbsentPackage(),
+        TakenPortThatMatters(),
+    )
 }
+"""From easy to hard."""

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
 from scenarios.hurdles.protocol import Planted
 from scenarios.site import HOME
 
 if TYPE_CHECKING:
-    from pathlib import PurePosixPath
+    from collections.abc import Iterable
     from random import Random
 
-    from environments import Control
+    from environments import Control, FileFact
     from scenarios.site import Site
 
-__all__ = ["MissingFile", "WrongPermission"]
+__all__ = ["MissingFile", "WrongPermission", "everything"]
 
 ARCHIVE = HOME / "archive" / "2031"
 NOTE = HOME / "notes" / "maintenance.md"
 READABLE = 0o400
+ROOTS = (HOME, PurePosixPath("/tmp"), PurePosixPath("/srv"), PurePosixPath("/opt"))  # noqa: S108 -- an agent may write there
+WORD = re.compile(rb"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -36,37 +40,29 @@ class MissingFile:
     async def plant(self, control: Control, site: Site, random: Random, dose: int, /) -> Planted:
         """Move files to the archive and write the note."""
         gone = random.sample(site.files, min(dose, len(site.files)))
+        kept = {file: await control.look(file) or b"" for file in gone}
+        archived = {file: ARCHIVE / file.parent.name / file.name for file in gone}
         lines = []
-        kept: dict[PurePosixPath, bytes] = {}
-        for file in gone:
-            target = ARCHIVE / file.name
-            kept[file] = await control.look(file) or b""
+        for file, target in archived.items():
             await control.move(file, target)
             lines.append(
                 f"Tidied up {file.parent}: moved {file} to {target}. Nothing that runs reads it again.\n"
             )
         await control.plant(NOTE, "".join(lines).encode())
+        before = {fact.path for fact in await everything(control)}
 
         async def repaired(control: Control) -> bool:
-            return all([await _again(control, file, data) for file, data in kept.items()])
+            new = [fact for fact in await everything(control) if fact.path not in before]
+            return all([await _again(control, new, file, kept[file], archived[file]) for file in gone])
 
         return Planted(
             name=self.name,
             dose=len(gone),
             where=f"moved {', '.join(map(str, gone))} to {ARCHIVE}",
-            signs=tuple(rf"{file.name}\W+No such file|No such file.*{file.name}" for file in gone),
+            signs=tuple(rf"{_tail(file)}\W+No such file|No such file.*{_tail(file)}" for file in gone),
             repaired=repaired,
+            spoiled=frozenset(gone),
         )
-
-
-async def _again(control: Control, file: PurePosixPath, data: bytes) -> bool:
-    """Whether a second file of these bytes exists: back in its place, or wherever it was needed."""
-    alike = [
-        fact.path
-        for fact in await control.walk(HOME)
-        if fact.kind == "file" and fact.size == len(data) and fact.path != ARCHIVE / file.name
-    ]
-    return any([await control.look(path) == data for path in alike])
 
 
 @dataclass(frozen=True)
@@ -82,19 +78,58 @@ class WrongPermission:
 
     async def plant(self, control: Control, site: Site, random: Random, dose: int, /) -> Planted:
         """Take all permission bits from files."""
-        there = [file for file in site.files if await control.walk(file, most=1)]
-        locked = random.sample(there, min(dose, len(there)))
+        locked = random.sample(site.files, min(dose, len(site.files)))
         for file in locked:
             await control.chmod(file, 0)
+        ids = {(await control.walk(file, most=1))[0].id: file for file in locked}
 
         async def repaired(control: Control) -> bool:
-            facts = [await control.walk(file, most=1) for file in locked]
-            return all(fact and fact[0].mode & READABLE for fact in facts)
+            """Whether each can be read, wherever it now is."""
+            readable = {fact.id for fact in await everything(control) if fact.mode & READABLE}
+            return readable >= set(ids)
 
         return Planted(
             name=self.name,
             dose=len(locked),
             where=f"no permissions on {', '.join(map(str, locked))}",
-            signs=tuple(rf"{file.name}.*Permission denied|Permission denied.*{file.name}" for file in locked),
+            signs=tuple(
+                rf"{_tail(file)}.*Permission denied|Permission denied.*{_tail(file)}" for file in locked
+            ),
             repaired=repaired,
+            spoiled=frozenset(locked),
         )
+
+
+def _tail(file: PurePosixPath) -> str:
+    """Return what a machine calls a file at least, as a pattern."""
+    return rf"(?<![\w.-]){re.escape(file.name)}(?![\w-])"
+
+
+async def everything(control: Control) -> list[FileFact]:
+    """Describe all that an agent may have written."""
+    return [fact for root in ROOTS for fact in await control.walk(root)]
+
+
+async def _again(
+    control: Control, new: Iterable[FileFact], file: PurePosixPath, data: bytes, archived: PurePosixPath
+) -> bool:
+    """Whether a file is there again: moved back, copied to wherever it was needed, linked, or rewritten."""
+    for fact in new:
+        if fact.kind == "link" and fact.target is not None:
+            if PurePosixPath(fact.path.parent, fact.target) == archived:
+                return True
+        elif fact.kind == "file" and (fact.size == len(data) or fact.path.name == file.name):
+            found = await control.look(fact.path)
+            if found is not None and _stands_for(found, data):
+                return True
+    return False
+
+
+def _stands_for(found: bytes, data: bytes) -> bool:
+    """Whether bytes are a file's, or its text as somebody would write it again: with most of its words."""
+    if found == data:
+        return True
+    if b"\0" in data:
+        return False
+    words = set(WORD.findall(data))
+    return len(words) > 1 and 2 * len(words & set(WORD.findall(found))) > len(words)

@@ -1,0 +1,1 @@
+"""Modules that the desk's programs cannot do without."""
