@@ -1,9 +1,6 @@
 """The playbook for making a second running instance of a service whose README says how it is run.
 
-Where the world puts nothing in the way, the steps lead to the goal. What a scaffold contributes enters
-in three places and nowhere else: being prompted to explore makes looks more likely, having a plan makes
-steps and findings less likely to be forgotten, and being prompted to repair makes the cause of an error
-more likely to be understood.
+Where the world puts nothing in the way, the steps lead to the goal.
 """
 
 from __future__ import annotations
@@ -11,9 +8,10 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from scaffold.models.simulated.beliefs import Beliefs, Trouble
+from scaffold.models.simulated.habits import MOST_TRIES, Habits
 from scaffold.models.simulated.playbook import Move
 
 if TYPE_CHECKING:
@@ -42,8 +40,6 @@ EVIDENT_FROM = {
     "unclear": "listing",
 }
 """Troubles are understood more easily where the look was taken that shows how things are."""
-MOST_TRIES = 3
-TRIES_IN_A_ROW = 2
 GUESSED_COMMAND = "python3 main.py"
 
 
@@ -67,13 +63,16 @@ def _place(instruction: str) -> PurePosixPath | None:
     return PurePosixPath(named[0]) if named else None
 
 
+def _skill(step: str) -> Literal["foresight", "care"]:
+    return "care" if step == "check" else "foresight"
+
+
 class _Turn:
     """One decision: the first move that is called for."""
 
     def __init__(self, view: View, mind: Mind, beliefs: Beliefs) -> None:
         self.view = view
-        self.mind = mind
-        self.skill = mind.profile
+        self.habits = Habits(mind=mind, view=view)
         self.beliefs = beliefs
 
     def moves(self) -> Iterator[Move]:
@@ -81,14 +80,14 @@ class _Turn:
         if not self.view.may_call or self.view.phase == "plan":
             yield self._plan()
         elif self.view.phase == "explore":
-            yield from self._looks(prompted=True)
+            yield from self._looks()
             yield Move(say=self._findings())
         elif self.view.phase == "repair":
             yield from self._mends()
             yield Move(say=self._diagnosis())
         else:
             if "explore" not in self.view.phases:
-                yield from self._looks(prompted=False)
+                yield from self._looks()
             yield from self._mends()
             yield from self._steps()
             yield self._finish()
@@ -96,39 +95,24 @@ class _Turn:
     # What it does not forget.
 
     def _remembers(self, step: str) -> bool:
-        if self.view.plan is not None and STEPS[step] in self.view.plan:
-            return True
-        return self.mind.does(f"remember {step}", self._unplanned(step))
-
-    def _unplanned(self, step: str) -> float:
-        skill = self.skill.care if step == "check" else self.skill.foresight
-        return 0.15 + 0.5 * skill
+        return self.habits.remembers(step, STEPS[step], skill=_skill(step))
 
     def _plan(self) -> Move:
         included = [
             text
             for step, text in STEPS.items()
-            if (self.beliefs.manual or step not in FROM_README)
-            and self.mind.does(
-                f"remember {step}", max(0.6 + 0.4 * self.skill.foresight, self._unplanned(step))
-            )
+            if self.beliefs.manual or step not in FROM_README
+            if self.habits.plans(step, skill=_skill(step))
         ]
         lines = [f"{number}. {text}" for number, text in enumerate(included, start=1)]
         return Move(say="\n".join(["The plan:", *lines, f"{len(lines) + 1}. Finish."]))
 
     # Looking around.
 
-    def _looks(self, *, prompted: bool) -> Iterator[Move]:
+    def _looks(self) -> Iterator[Move]:
         for look in LOOKS:
-            if look not in self.beliefs.seen and self.mind.does(
-                f"look {look}", self._curiosity(look, prompted=prompted)
-            ):
+            if look not in self.beliefs.seen and self.habits.looks(look, obvious=look == "readme"):
                 yield from self._look(look)
-
-    def _curiosity(self, look: str, *, prompted: bool) -> float:
-        if prompted:
-            return 0.6 + 0.4 * self.skill.exploration
-        return (0.85 if look == "readme" else 0.25) * self.skill.exploration
 
     def _look(self, look: str) -> Iterator[Move]:
         place, home = self.beliefs.place, self.beliefs.place.parent
@@ -163,21 +147,16 @@ class _Turn:
         for trouble in self.beliefs.troubles():
             if self._understands(trouble):
                 yield from self._mend(trouble)
-            elif trouble in self.beliefs.shown and self._persists(trouble):
+            elif trouble in self.beliefs.shown and self.habits.persists(str(trouble)):
                 yield self._again(trouble)
 
     def _understands(self, trouble: Trouble) -> bool:
         if self._is_at_it(trouble):
             return True
         if trouble not in self.beliefs.shown:
-            return self.mind.does(f"heed {trouble}", self._heed())
-        repair = self.skill.repair if self.view.phase == "repair" else 0.1 * self.skill.repair
-        if EVIDENT_FROM[trouble.kind] not in self.beliefs.seen:
-            repair *= 0.6
-        return self.mind.does(f"understand {trouble} {len(self._tries(trouble))}", repair)
-
-    def _heed(self) -> float:
-        return (0.35 if self.view.plan else 0.18) * self.skill.foresight
+            return self.habits.heeds(str(trouble))
+        evident = EVIDENT_FROM[trouble.kind] in self.beliefs.seen
+        return self.habits.understands(str(trouble), evident=evident)
 
     def _is_at_it(self, trouble: Trouble) -> bool:
         match trouble:
@@ -189,14 +168,6 @@ class _Turn:
                 return int(index) in self.beliefs.read_logs
             case _:
                 return False
-
-    def _tries(self, trouble: Trouble) -> list[int]:
-        """Phases in which it only tried again."""
-        return [act.phase for act in self.view.acts if act.again == str(trouble)]
-
-    def _persists(self, trouble: Trouble) -> bool:
-        tries = self._tries(trouble)
-        return len(tries) < MOST_TRIES and tries.count(len(self.view.phases)) < TRIES_IN_A_ROW
 
     def _again(self, trouble: Trouble) -> Move:
         last = next(
@@ -264,7 +235,7 @@ class _Turn:
 
     def _seek_what_is_gone(self) -> Iterator[Move]:
         for name in sorted(self.beliefs.gone - set(self.beliefs.found) - self.beliefs.sought):
-            if self.mind.does(f"heed absent {name}", self._heed()):
+            if self.habits.heeds(f"absent {name}"):
                 yield self._shell(f"Search: {name}", f"find / -name {quote(name)} -type f 2>/dev/null; true")
 
     def _copy(self) -> Move:
@@ -274,7 +245,7 @@ class _Turn:
         sources = []
         for name in self.beliefs.manual.files:
             elsewhere = self.beliefs.found.get(name)
-            heeded = elsewhere is not None and self.mind.does(f"heed absent {name}", self._heed())
+            heeded = elsewhere is not None and self.habits.heeds(f"absent {name}")
             sources.append(str(elsewhere) if heeded else str(self.beliefs.place / name))
         return self._shell("Copy: parts", f"mkdir -p {twin} && cp {' '.join(map(quote, sources))} {twin}/")
 
@@ -301,7 +272,7 @@ class _Turn:
             port
             for port in self.beliefs.taken
             if Trouble("taken", str(port)) in self.beliefs.shown
-            or self.mind.does(f"heed taken {port}", 1.6 * self._heed())
+            or self.habits.heeds(f"taken {port}", weight=1.6)
         }
 
     def _start(self, index: int) -> Iterator[Move]:
@@ -323,7 +294,7 @@ class _Turn:
 
     def _finish(self) -> Move:
         believes = not self.beliefs.troubles()
-        if believes or not self.mind.does("honest", self.skill.honesty):
+        if believes or not self.habits.admits():
             summary = f"A second instance runs from {self.beliefs.twin}."
         else:
             summary = (
