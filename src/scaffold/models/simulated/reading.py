@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from scaffold.models.text_tools import parse_calls
+from scaffold.models.text_tools import HOW_TO_CALL, parse_calls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["GARBLED", "Act", "View", "read"]
 
 PHASE = re.compile(r"^# (Explore|Plan|Execute|Repair)\s*$", re.MULTILINE)
+TASK = re.compile(r"^# Task\s*$(.*)", re.MULTILINE | re.DOTALL)
+"""What follows this heading in the system message is the instruction."""
 SAID = re.compile(r"^(?P<intent>\w+): (?P<detail>.*?)(?: \(again: (?P<again>.*)\))?$")
 RESULT = re.compile(r"(?:\A|\n\n)Result:\n")
 FAILED = re.compile(r"\[exit status \d+\]|\[ended after|\[it has already ended\]")
@@ -79,6 +81,8 @@ def read(body: Buffer) -> View:
         may_call=request.get("tool_choice") != "none",
         text_tools=bool(described) and not offered,
     )
+    if task := TASK.search(system.partition(HOW_TO_CALL)[0]):
+        view.instruction = task[1].strip()
     awaiting: dict[str, Act] = {}
     for message in messages:
         match message["role"]:
@@ -99,10 +103,12 @@ def _text(message: Mapping[str, Any]) -> str:
 
 
 def _hear(view: View, text: str, awaiting: list[Act]) -> None:
+    # Where tools are called in text, a scaffold's prompts stand in one message with what was said before.
+    said = PHASE.split(text)[0]
     if not view.instruction:
-        view.instruction = text
+        view.instruction = said
     if view.text_tools:
-        for act, result in zip(awaiting, RESULT.split(text)[1:], strict=False):
+        for act, result in zip(awaiting, RESULT.split(said)[1:], strict=False):
             act.result = result
     for heading in PHASE.findall(text):
         view.phase = heading.lower()
