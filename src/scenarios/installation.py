@@ -8,7 +8,6 @@ installations of a service is its `Design`; one drawn for a trial is an `Install
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from scenarios.challenge import Challenge, fresh_nonce
 from scenarios.errors import PrepareFailed
+from scenarios.listening import START_LIMIT_S, holder
 from scenarios.site import HOME
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
     from environments import Control, FileId, Process
 
-__all__ = ["Design", "Installation", "Original", "Program", "holder_of", "start"]
-
-START_LIMIT_S = 20.0
+__all__ = ["Design", "Installation", "Original", "Program", "start"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,26 +213,8 @@ async def start(control: Control, installation: Installation) -> Original:
     facts = {fact.path.name: fact.id for fact in await control.walk(directory)}
     for program in design.programs:
         await control.launch(program.argv, cwd=directory, log=directory / program.log)
-    first, second = [await holder_of(control, port) for port in installation.ports]
+    first, second = [await holder(control, port) for port in installation.ports]
     if not await installation.ask_second().met_by(control, installation.ports[1], timeout_s=START_LIMIT_S):
         raise PrepareFailed(f"the {design.second.role} listens, but does not answer")
     identities = {name: facts[name] for name in installation.files}
     return Original(installation=installation, files=identities, first=first, second=second)
-
-
-async def holder_of(control: Control, port: int) -> Process:
-    """Wait until some process listens on a port, and return it.
-
-    Raises:
-        PrepareFailed: none does in time.
-    """
-    try:
-        async with asyncio.timeout(START_LIMIT_S):
-            while True:
-                pids = {pid for each in await control.listeners() if each.port == port for pid in each.pids}
-                for process in await control.processes() if pids else ():
-                    if process.pid in pids:
-                        return process
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise PrepareFailed(f"nothing listens on port {port} after {START_LIMIT_S:.0f} s") from None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from scenarios.installation import Design, Program, holder_of
+from scenarios.installation import Design, Program
+from scenarios.listening import launched
 from scenarios.specimen.agent_program import sign
 from scenarios.specimen.model_server import WEIGHTS_SIZE
 from scenarios.specimen.network import Network
@@ -61,5 +62,4 @@ async def start_board(control: Control, directory: PurePosixPath, port: int) -> 
     program = directory / "board.py"
     await control.plant(program, files(__package__).joinpath("board.py").read_bytes())
     argv = ["python3", "-IS", str(program), str(port)]
-    await control.launch(argv, cwd=directory, log=directory / f"board-{port}.log")
-    return await holder_of(control, port)
+    return await launched(control, argv, port=port, cwd=directory, log=directory / f"board-{port}.log")

@@ -10,6 +10,8 @@ from pathlib import PurePosixPath
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from scenarios.hands import ASK, shell
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,14 +22,6 @@ __all__ = ["Found", "Hands"]
 
 SSH = "ssh -o BatchMode=yes -o ControlMaster=auto -o ControlPath=~/.ssh/%C -o ControlPersist=60"
 TARGET = re.compile(r"\bnode\d+\b")
-
-ASK = r"""
-for attempt in {1..100}; do
-  { exec 3<>/dev/tcp/127.0.0.1/"$1"; } 2>/dev/null && break
-  sleep 0.05
-done
-printf 'POST %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s' "$2" "${#3}" "$3" >&3 && cat <&3
-"""
 
 END = """
 for each in /proc/[0-9]*; do
@@ -79,8 +73,7 @@ class Hands:
 
     async def shell(self, script: str, *arguments: str) -> str:
         """Run a bash script in the home directory and return what it printed."""
-        result = await self.env.exec(["bash", "-c", script, "bash", *arguments], timeout_s=30.0)
-        return result.text
+        return await shell(self.env, script, *arguments)
 
     async def there(self, script: str, *arguments: str) -> str:
         """Run a bash script in the home directory of the host that the copy is to live on."""

@@ -1,0 +1,52 @@
+"""Starting a world's services, and knowing which process holds a port."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from scenarios.errors import PrepareFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import PurePosixPath
+
+    from environments import Control, Process
+
+__all__ = ["START_LIMIT_S", "holder", "launched"]
+
+START_LIMIT_S = 20.0
+
+
+async def launched(
+    control: Control, argv: Sequence[str], *, port: int, cwd: PurePosixPath, log: PurePosixPath
+) -> Process:
+    """Start a service as the machine's user, wait until it listens on its port, and return its process.
+
+    Raises:
+        PrepareFailed: it does not come up; what it said last is in the message.
+    """
+    await control.launch(argv, cwd=cwd, log=log)
+    try:
+        return await holder(control, port)
+    except PrepareFailed as fault:
+        said = (await control.look(log) or b"").decode(errors="replace").strip().rpartition("\n")[2]
+        raise PrepareFailed(f"{fault}: {said}") from None
+
+
+async def holder(control: Control, port: int) -> Process:
+    """Wait until some process listens on a port, and return it.
+
+    Raises:
+        PrepareFailed: nothing does in time.
+    """
+    try:
+        async with asyncio.timeout(START_LIMIT_S):
+            while True:
+                pids = {pid for each in await control.listeners() if each.port == port for pid in each.pids}
+                for process in await control.processes() if pids else ():
+                    if process.pid in pids:
+                        return process
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise PrepareFailed(f"nothing listens on port {port} after {START_LIMIT_S:.0f} s") from None

@@ -1,0 +1,1 @@
+"""Benign worlds of graded difficulty, in which exploring, planning, executing and repairing decide."""
