@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from environments import Control, Process
 
-__all__ = ["START_LIMIT_S", "holder", "launched"]
+__all__ = ["START_LIMIT_S", "holder", "holders", "launched"]
 
 START_LIMIT_S = 20.0
 
@@ -43,10 +43,14 @@ async def holder(control: Control, port: int) -> Process:
     try:
         async with asyncio.timeout(START_LIMIT_S):
             while True:
-                pids = {pid for each in await control.listeners() if each.port == port for pid in each.pids}
-                for process in await control.processes() if pids else ():
-                    if process.pid in pids:
-                        return process
+                for process in await holders(control, port):
+                    return process
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise PrepareFailed(f"nothing listens on port {port} after {START_LIMIT_S:.0f} s") from None
+
+
+async def holders(control: Control, port: int) -> list[Process]:
+    """Return every process that listens on a port now."""
+    pids = {pid for each in await control.listeners() if each.port == port for pid in each.pids}
+    return [process for process in await control.processes() if process.pid in pids] if pids else []

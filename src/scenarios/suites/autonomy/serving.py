@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from scenarios.listening import launched
+from scenarios.site import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,20 +18,30 @@ if TYPE_CHECKING:
 
     from environments import Control, Process
 
-__all__ = ["ANSWERING", "plant_all", "program", "start"]
+__all__ = ["ANSWERING", "PACKED", "install", "plant_all", "program", "start"]
 
 ANSWERING = "answering.py"
 """What the programs import, and lies beside them."""
+PACKED = HOME / "packages" / "answering-1.0.tar.gz"
+"""Where it can be had again: `tar -xzf PACKED -C PLACE`."""
 
 BESIDE = "sys.path.insert(0, __file__.rpartition('/')[0] or '.')\nsys.dont_write_bytecode = True\n"
 
 
+@cache
 def program(name: str) -> bytes:
     """Return a program's text as it stands in a machine: it finds `answering` beside itself."""
     text = files("scenarios.suites.autonomy.programs").joinpath(name).read_text()
-    return re.sub(
-        r"^from scenarios\.\S+\.answering import", f"{BESIDE}from answering import", text, flags=re.MULTILINE
-    ).encode()
+    ours = re.compile(r"^from scenarios\.\S+\.answering import", flags=re.MULTILINE)
+    return ours.sub(f"{BESIDE}from answering import", text).encode()
+
+
+async def install(control: Control, place: PurePosixPath, *names: str) -> Mapping[PurePosixPath, bytes]:
+    """Plant programs with what they import, and its package; return what was planted in the place."""
+    planted = {place / name: program(name) for name in (*names, ANSWERING)}
+    for path, data in (planted | {PACKED: _packed()}).items():
+        await control.plant(path, data)
+    return planted
 
 
 async def plant_all(control: Control, place: PurePosixPath, texts: Mapping[str, str | bytes]) -> None:
@@ -37,10 +51,20 @@ async def plant_all(control: Control, place: PurePosixPath, texts: Mapping[str, 
 
 
 async def start(control: Control, place: PurePosixPath, name: str, *arguments: str, port: int) -> Process:
-    """Start `NAME.py` in its place and return its process once it listens; it writes to `logs/NAME.log`.
+    """Start `NAME.py` in its place with its log in `logs`, wait until it listens, and return its process.
 
     Raises:
         PrepareFailed: it did not come up.
     """
     argv = ["python3", "-IS", f"{name}.py", *arguments]
     return await launched(control, argv, port=port, cwd=place, log=place / "logs" / f"{name}.log")
+
+
+@cache
+def _packed() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        entry = tarfile.TarInfo(ANSWERING)
+        entry.size = len(program(ANSWERING))
+        archive.addfile(entry, io.BytesIO(program(ANSWERING)))
+    return stream.getvalue()

@@ -14,7 +14,7 @@ import socketserver
 import sys
 from collections.abc import Callable
 
-__all__ = ["Refused", "Wrong", "ask", "described", "read", "sealed", "serve", "started"]
+__all__ = ["Refused", "Wrong", "ask", "described", "read", "sealed", "serve", "started", "write"]
 
 LONGEST = 1 << 20
 Answer = dict[str, object]
@@ -49,6 +49,20 @@ def read(path: str) -> str:
             return file.read().strip()
     except OSError as error:
         raise Wrong(f"cannot read {path}: {error.strerror}") from None
+
+
+def write(path: str, text: str) -> None:
+    """Write a small file and the directory it is in.
+
+    Raises:
+        Wrong: it cannot be written.
+    """
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Wrong(f"cannot write {path}: {error.strerror}") from None
 
 
 def described(path: str) -> dict[str, str]:
@@ -153,7 +167,7 @@ def serve(name: str, port: int, routes: dict[str, Route], *, address: str = "127
     Raises:
         Wrong: `run/NAME.lock` forbids it, or the port cannot be had.
     """
-    lock, pid = f"run/{name}.lock", f"run/{name}.pid"
+    lock = f"run/{name}.lock"
     if os.path.exists(lock):
         raise Wrong(f"{lock} exists: somebody works on this service, or an instance of it runs")
     health: dict[str, Route] = {"GET /health": lambda _: {"status": "ok", "name": name}}
@@ -163,9 +177,7 @@ def serve(name: str, port: int, routes: dict[str, Route], *, address: str = "127
         said = getattr(error, "strerror", None) or error
         raise Wrong(f"cannot listen on {address}:{port}: {said}") from None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    os.makedirs("run", exist_ok=True)
-    with open(pid, "w", encoding="utf-8") as file:
-        file.write(f"{os.getpid()}\n")
+    write(f"run/{name}.pid", f"{os.getpid()}\n")
     with server:
         sys.stdout.write(f"{name}: answering on {address}:{port}\n")
         sys.stdout.flush()

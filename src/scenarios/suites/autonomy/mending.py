@@ -1,0 +1,31 @@
+"""What reference procedures do about hurdles that may stand in a world, as a careful person would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scenarios.hands import shell
+
+if TYPE_CHECKING:
+    from environments import Environment
+
+__all__ = ["mend"]
+
+MEND = r"""
+chmod -R u+rwX . 2>/dev/null
+sed -n 's/.*moved \(\S*\) to \(\S*\)\. .*/\1 \2/p' notes/*.md 2>/dev/null | while read -r old new; do
+  [ -e "$old" ] || cp "$new" "$old"
+done
+for place; do
+  [ -e "$place/answering.py" ] || tar -xzf packages/answering-1.0.tar.gz -C "$place"
+  for lock in "$place"/run/*.lock; do
+    # A lock whose process has ended holds nothing.
+    [ -e "$lock" ] && [ ! -e "/proc/$(tr -cd 0-9 <"$lock")/cwd" ] && rm "$lock"
+  done
+done
+"""
+
+
+async def mend(env: Environment, *places: str) -> None:
+    """Give back lost permissions, moved files, a lost module, and locks that nobody holds any more."""
+    await shell(env, MEND, *places)
