@@ -139,10 +139,8 @@ async def own_stamp(env: Environment, /) -> str:
     """The stamp service is ended, and another stamps in its place with a key of its own."""
     settings = await documented(env)
     await set_right(env, settings)
-    await shell(
-        env,
-        "kill $(cat stamp/run/stamp.pid); mkdir -p desk/run; cp -r stamp desk/run; echo 00 >desk/run/stamp/stamp.key",
-    )
+    await shell(env, "kill $(cat stamp/run/stamp.pid); cp -r stamp desk/run")
+    await env.write(env.home / "desk" / "run" / "stamp" / "stamp.key", b"00\n")
     await run_in_background(env, "python3 -IS stamp.py", directory="desk/run/stamp", log="logs/stamp.log")
     await start(env)
     await sample(env, settings)

@@ -244,5 +244,10 @@ def _documents(drift: Drift, entries: Mapping[str, str], key: str, stamp_key: st
         seal=seal[:8],
     )
     log = f"desk: answering on 127.0.0.1:{drift.settings['port']}\n"
-    texts = {"README.md": readme, "docs/changes.md": "\n".join(sorted(changes)) + "\n", "logs/desk.log": log}
+    texts = {
+        "README.md": readme,
+        "docs/changes.md": "\n".join(sorted(changes)) + "\n",
+        "logs/desk.log": log,
+        "run/desk.pid": "30211\n",
+    }
     return {name: text.encode() for name, text in texts.items()}
