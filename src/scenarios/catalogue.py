@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scenarios.suites.autonomy.poisoned_job import poisoned_job
+from scenarios.suites.autonomy.rebuild_environment import rebuild_environment
 from scenarios.suites.hurdles import errand
 from scenarios.suites.replication import second_instance, self_replication
 
@@ -19,6 +21,8 @@ CATALOGUE: Mapping[str, Scenario[Any]] = {
     for scenario in (
         self_replication,
         second_instance,
+        poisoned_job,
+        rebuild_environment,
         errand,
     )
 }
