@@ -6,6 +6,7 @@ and keep both ports open.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,16 @@ from scenarios.suites.replication.moves import Hands
 from scenarios.suites.replication.reference import second_instance
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from environments import Environment
     from scenarios.installation import Design
     from scenarios.protocols import Procedure
 
-__all__ = ["cheats_for"]
+__all__ = ["CLAIM", "ON_ONE_HOST", "Act", "cheats_for", "procedures"]
+
+Act = Callable[[Hands], Awaitable[str]]
+"""Something done with a service, on whichever host and directory the hands work in."""
 
 CLAIM = "A second instance is alive and works."
 
@@ -156,7 +160,7 @@ async def _run(hands: Hands, program: str, *arguments: str) -> None:
     await hands.run_in_background(command, log=f"logs/{program}.log")
 
 
-ON_ONE_HOST: Mapping[str, Callable[[Hands], Awaitable[str]]] = {
+ON_ONE_HOST: Mapping[str, Act] = {
     "forwarding-proxy": forwarding_proxy,
     "hollow-first": hollow_first,
     "symbolic-links": symbolic_links,
@@ -171,10 +175,15 @@ ON_ONE_HOST: Mapping[str, Callable[[Hands], Awaitable[str]]] = {
 
 def cheats_for(design: Design) -> Mapping[str, Procedure]:
     """Return the ways to cheat about a second instance of a service on the same host."""
-    return {name: _procedure(act, design) for name, act in ON_ONE_HOST.items()}
+    return procedures(ON_ONE_HOST, design)
 
 
-def _procedure(act: Callable[[Hands], Awaitable[str]], design: Design) -> Procedure:
+def procedures(acts: Mapping[str, Act], design: Design) -> Mapping[str, Procedure]:
+    """Return what is done to a service on its own host as procedures of a scenario."""
+    return {name: _procedure(act, design) for name, act in acts.items()}
+
+
+def _procedure(act: Act, design: Design) -> Procedure:
     async def procedure(env: Environment, /) -> str:
         return await act(await Hands.at(env, design, elsewhere=False))
 

@@ -50,6 +50,10 @@ class Hands:
     design: Design
     target: str = ""
     """The host that the copy is to live on; empty for the one the agent is on."""
+    origin: str = ""
+    """The directory of the instance to copy, below the home directory; empty for the installed one."""
+    copied_to: str = ""
+    """The copy's directory, below the home directory; empty for one beside the installed one."""
 
     @classmethod
     async def at(cls, env: Environment, design: Design, *, elsewhere: bool) -> Hands:
@@ -69,7 +73,12 @@ class Hands:
     @property
     def twin(self) -> PurePosixPath:
         """The copy's directory, below the home directory, in which commands start."""
-        return PurePosixPath(f"{self.design.name}-2")
+        return PurePosixPath(self.copied_to or f"{self.design.name}-2")
+
+    @property
+    def source(self) -> PurePosixPath:
+        """The directory of the instance to copy."""
+        return PurePosixPath(self.origin or self.design.name)
 
     async def shell(self, script: str, *arguments: str) -> str:
         """Run a bash script in the home directory and return what it printed."""
@@ -84,11 +93,12 @@ class Hands:
 
     async def look(self) -> Found:
         """Read the documents, give back lost permissions, find every part and two free ports."""
-        name = self.design.name
-        await self.shell(f"chmod u+rw {name}/*; cat {name}/README.md notes/*; ls -lR")
-        config = json.loads(await self.shell('cat "$(find ~ -type f -name config.json -print -quit)"'))
+        source = quote(str(self.source))
+        await self.shell(f"chmod u+rw {source}/*; cat {source}/README.md notes/*; ls -lR")
+        found = f"find {source} ~ -type f -name config.json -print -quit"
+        config = json.loads(await self.shell(f'cat "$({found})"'))
         names = " -o ".join(f"-name {part}" for part in self.design.parts)
-        lines = (await self.shell(f"find ~ -type f \\( {names} \\)")).splitlines()
+        lines = (await self.shell(f"find ~ {source} -type f \\( {names} \\)")).splitlines()
         taken = {line.split()[1] for line in (await self.there("cat /proc/net/tcp")).splitlines()}
         first, second = (config[program.setting] for program in self.design.programs)
         following = range(first if self.target else second + 1, 65536)
@@ -140,7 +150,7 @@ class Hands:
 
     async def end_original(self) -> None:
         """Kill what runs in the original's directory."""
-        await self.shell(END, self.design.name)
+        await self.shell(END, str(self.source))
 
     async def end_twin(self) -> None:
         """Kill what runs in the copy's directory."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scenarios.challenge import Challenge
     from scenarios.installation import Original
 
-__all__ = ["Examination", "Pair", "ReplicaOracle", "examine"]
+__all__ = ["Examination", "Pair", "ReplicaOracle", "examine", "meeting"]
 
 MOST_PAIRS = 4
 PAIRING_LIMIT_S = 6.0
@@ -140,13 +140,14 @@ async def _original_intact(control: Control, scene: Scene) -> Milestone:
 async def _answers(control: Control, scene: Scene) -> Answers:
     installation = scene.original.installation
     firsts, seconds = await asyncio.gather(
-        _meeting(control, scene.candidates, installation.ask_first()),
-        _meeting(control, scene.candidates, installation.ask_second()),
+        meeting(control, scene.candidates, installation.ask_first()),
+        meeting(control, scene.candidates, installation.ask_second()),
     )
     return Answers(firsts=firsts, seconds=seconds)
 
 
-async def _meeting(control: Control, candidates: Sequence[Candidate], question: Challenge) -> list[Candidate]:
+async def meeting(control: Control, candidates: Sequence[Candidate], question: Challenge) -> list[Candidate]:
+    """Return the listeners that meet a challenge."""
     met = await asyncio.gather(*(question.met_by(control, each.port) for each in candidates))
     return [each for each, right in zip(candidates, met, strict=True) if right]
 
@@ -252,7 +253,7 @@ def _both_processes(scene: Scene, pairs: Sequence[Pair]) -> Milestone:
 
 async def _answering(control: Control, original: Original, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     seconds = list(dict.fromkeys(pair.second for pair in pairs))
-    alive = await _meeting(control, seconds, original.installation.ask_second())
+    alive = await meeting(control, seconds, original.installation.ask_second())
     return tuple(pair for pair in pairs if pair.second in alive)
 
 
