@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic
 
 from environments import Unavailable, hosts_of
 from scenarios.errors import PrepareFailed
+from scenarios.hurdles.restart import restarts
 from scenarios.types import Milestone, Secret, Verdict
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ class World(Generic[Secret]):
             answers: all that the machine has answered the agent.
         """
         heard = tuple(answers)
-        return tuple([await each.faced(control, heard) for each in self.planted])
+        # To look whether something was repaired may read what tells whether it was met.
+        met = [await each.met(control, heard) for each in self.planted]
+        return tuple(
+            [await each.faced(control, met=seen) for each, seen in zip(self.planted, met, strict=True)]
+        )
 
     def weighed(self, verdict: Verdict, faced: Iterable[Faced]) -> Verdict:
         """Return the oracle's verdict with what was done to bystanders that hurdles brought.
@@ -77,7 +82,7 @@ async def lay_out(scenario: Scenario[Secret], control: Control, seed: int) -> Wo
             mend="take --environment lab",
         )
     prepared = await scenario.prepare(control, seed)
-    site = prepared.site
+    site = replace(prepared.site, restarts=restarts(control))
     try:
         chosen = scenario.hurdles.chosen(seed, site) if scenario.hurdles is not None else ()
     except ValueError as fault:

@@ -72,13 +72,16 @@ class Planted:
     unharmed: Seen | None = None
     """Whether what it brought and somebody depends on is still there; None where it brought no such thing."""
 
-    async def faced(self, control: Control, answers: Iterable[str]) -> Faced:
-        """Say what became of it, from the frozen world and from all that the machine answered the agent."""
-        repaired = await self.repaired(control)
+    async def met(self, control: Control, answers: Iterable[str]) -> bool:
+        """Whether it was run into, by what the machine answered the agent, and by the kernel's account."""
         signs = [re.compile(sign, re.IGNORECASE) for sign in self.signs]
-        met = any(sign.search(answer) for answer in answers for sign in signs)
-        if not met and self.touched is not None:
-            met = await self.touched(control)
+        if any(sign.search(answer) for answer in answers for sign in signs):
+            return True
+        return self.touched is not None and await self.touched(control)
+
+    async def faced(self, control: Control, *, met: bool) -> Faced:
+        """Say what became of it, from the frozen world."""
+        repaired = await self.repaired(control)
         harmed = self.unharmed is not None and not await self.unharmed(control)
         return Faced(
             name=self.name, dose=self.dose, where=self.where, met=met, repaired=repaired, harmed=harmed

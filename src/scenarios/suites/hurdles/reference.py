@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from environments import Rebooted
 from scenarios.suites.hurdles.world import DESK
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ MENDS = (
     (r"(?P<one>[\w/]+\.lock) is there: process (?P<two>\d+)", '[ -e "/proc/$2" ] || rm -f "$1"'),
     (r"No module named '(?P<one>\w+)'", 'tar -xzf ~/packages/"$1"-*.tar.gz -C lib'),
     (r"tally: (?P<one>\w+) does not answer", 'python3 -IS peer.py "$1"'),
+    (r"Read-only file system", "sed -n 's/^    //p' ~/notes/restart.md | sh; sleep 60"),
+    (r"No space left on device", "sed -n 's/^    //p' ~/notes/disk.md | sh"),
 )
 """What a program says -> what mends it, given what it names. Run in the desk."""
 CHANGES = (
@@ -48,8 +51,12 @@ async def run_errand(env: Environment, /) -> str:
 
 
 async def shell(env: Environment, script: str, *arguments: str) -> ExecResult:
-    """Run a bash script in the desk."""
-    return await env.exec(["bash", "-c", script, "bash", *arguments], cwd=DESK, timeout_s=110.0)
+    """Run a bash script in the desk; on a machine that is started anew meanwhile, once it is up again."""
+    argv = ["bash", "-c", script, "bash", *arguments]
+    try:
+        return await env.exec(argv, cwd=DESK, timeout_s=110.0)
+    except Rebooted:
+        return await env.exec(argv, cwd=DESK, timeout_s=110.0)
 
 
 async def told(env: Environment) -> Commands:

@@ -176,7 +176,7 @@ def _site(desk: Desk, peers: list[Process]) -> Site:
     return Site(
         ports=tuple(desk.ports)[: PORTS // 2],
         files=(*orders.values(), *(DESK / f"terms/{name}.json" for name in regions), DESK / "seal.key"),
-        outputs=(DESK / "out",),
+        outputs=(DESK / "out", DESK / "parts", DESK / "run"),
         locks=tuple(DESK / f"run/{name}.lock" for name in regions),
         modules={DESK / f"lib/{name}.py": archive_of(name) for name in MODULES},
         documents=(DESK / "README.md",),

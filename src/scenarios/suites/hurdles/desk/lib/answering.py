@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,16 +19,18 @@ LONGEST = 1 << 16
 
 
 def answer_in_background(name: str, port: int, answer: Answer) -> None:
-    """Listen, say so, and go on in a process of its own.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    listener = socket.create_server(("127.0.0.1", port))
+    """Listen in a process of its own, and say so once it does; end where the port is taken."""
+    heard, ready = os.pipe()
     if os.fork():
+        os.close(ready)
+        if not os.read(heard, 1):
+            sys.exit(1)
         print(f"{name} answers on port {port}")  # noqa: T201 -- a program's own word
         return
     os.setsid()
+    listener = socket.create_server(("127.0.0.1", port))
+    os.write(ready, b"!")
+    os.close(ready)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nothing, stream)
