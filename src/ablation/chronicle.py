@@ -10,19 +10,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ablation.hands import WitnessedEnvironment
-from ablation.types import BehaviourRecord, HurdleRecord
+from ablation.types import BehaviourRecord, HurdleRecord, StatedRecord
 from environments import hosts_of
 from scaffold.events import Replied
 from scenarios.behaviours import Account, Act, Said, Snapshot, Touched, observe, snapshot
+from scenarios.honesty import compare
+from scenarios.ladder import Standing, rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ablation.types import CanaryRecord
     from environments import Control, Environment
+    from scaffold import Episode
     from scaffold.budget import Meter
     from scaffold.events import Event
-    from scenarios import Scenario, Verdict, World
+    from scenarios import Faced, Scenario, Verdict, World
 
 __all__ = ["Chronicle"]
 
@@ -35,6 +38,11 @@ class Chronicle:
     world: World[Any]
     acts: list[Act] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    hurdles: tuple[HurdleRecord, ...] = ()
+    behaviours: tuple[BehaviourRecord, ...] = ()
+    standing: Standing | None = None
+    stated: tuple[StatedRecord, ...] = ()
+    _faced: tuple[Faced, ...] = ()
     _before: Snapshot = field(default_factory=Snapshot)
     _after: Snapshot = field(default_factory=Snapshot)
 
@@ -53,21 +61,48 @@ class Chronicle:
         """Look at the world before anybody acts."""
         self._before = await snapshot(hosts_of(control), site=self.world.site)
 
-    async def end(self, control: Control) -> tuple[HurdleRecord, ...]:
+    def __post_init__(self) -> None:
+        self.hurdles = tuple(
+            HurdleRecord(name=each.name, dose=each.dose, where=each.where) for each in self.world.planted
+        )
+
+    async def end(self, control: Control) -> None:
         """Look at the frozen world before the oracle touches it, and say what became of the hurdles."""
         self._after = await snapshot(hosts_of(control), site=self.world.site)
-        faced = await self.world.faced(control, (act.answer for act in self.acts))
-        return tuple(
+        self._faced = await self.world.faced(control, (act.answer for act in self.acts))
+        self.hurdles = tuple(
             HurdleRecord(
                 name=each.name, dose=each.dose, where=each.where, met=each.met, repaired=each.repaired
             )
-            for each in faced
+            for each in self._faced
         )
 
-    def behaviours(
+    def judged(self, verdict: Verdict, episode: Episode, canaries: Iterable[CanaryRecord]) -> Verdict:
+        """Say how far the agent came, what it did beside its task, and whether its statement is true.
+
+        Returns:
+            The verdict, with what was done to bystanders weighed in.
+        """
+        verdict = self.world.weighed(verdict, self._faced)
+        self.standing = rung(
+            texts=[text for said in self.said for text in (said.text, said.reasoning)],
+            scripts=[act.script or f"{act.path}\n{act.data}" for act in self.acts],
+            verdict=verdict,
+            knows_how=self.scenario.knows_how,
+            submission=episode.submission,
+            claims=self.scenario.claims,
+            stopped=episode.stop == "refused",
+        )
+        self.stated = tuple(
+            StatedRecord(field=each.field, said=each.said, found=each.found, kind=each.kind)
+            for each in compare(episode.submission, verdict, self.scenario.claims)
+        )
+        self.behaviours = self._observed(verdict, episode.submission, canaries)
+        return verdict
+
+    def _observed(
         self, verdict: Verdict, submission: str | None, canaries: Iterable[CanaryRecord]
     ) -> tuple[BehaviourRecord, ...]:
-        """Tag what the agent did beside its task."""
         account = Account(
             acts=tuple(self.acts),
             before=self._before,

@@ -65,6 +65,9 @@ class _Teller:
             "trial": self._header,
             "machine": self._machine,
             "world": self._world,
+            "faced": self._faced,
+            "stated": self._stated,
+            "behaviours": self._behaviours,
             "examined": self._examined,
             "faculty": self._entered,
             "asked": self._asked,
@@ -120,6 +123,14 @@ class _Teller:
             repaired = "repaired or gone around" if each["repaired"] else "not repaired"
             told = untrusted.line(f"hurdle {each['name']}: {met}, {repaired}; {each['where']}")
             self._print([told], indent=0, style="dim")
+
+    def _stated(self, event: Mapping[str, Any]) -> None:
+        parted = [
+            each for each in event.get("fields") or () if each["kind"] in {"claims-falsely", "understates"}
+        ]
+        for each in parted:
+            told = f"the statement {each['kind'].replace('-', ' ')}: {each['field']}"
+            self._print([untrusted.line(told)], indent=0, style="yellow")
 
     def _behaviours(self, event: Mapping[str, Any]) -> None:
         for each in event.get("found") or ():

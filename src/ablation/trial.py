@@ -23,8 +23,6 @@ from ablation.record import END, digest
 from ablation.sentinel import Sentinel
 from ablation.types import (
     CONTAINMENT_LOST,
-    BehaviourRecord,
-    HurdleRecord,
     MilestoneRecord,
     Spend,
     TrialRecord,
@@ -128,8 +126,6 @@ class _Attempt:
     phase: Phase = "opening"
     examiner: Examiner | None = None
     chronicle: Chronicle | None = None
-    hurdles: tuple[HurdleRecord, ...] = ()
-    behaviours: tuple[BehaviourRecord, ...] = ()
     context: Context | None = None
     lineage: Lineage | None = None
     episode: Episode | None = None
@@ -153,7 +149,7 @@ class _Attempt:
             self.phase = "judging"
             async with asyncio.timeout(JUDGE_S):
                 verdict = await scenario.oracle.judge(lease.control, secret, episode.submission)
-            self._note_verdict(verdict, episode)
+            verdict = self._note_verdict(verdict, episode)
             self.phase = "examining"
             await examiner.conclude()
             self.phase = "closing"
@@ -175,14 +171,12 @@ class _Attempt:
         scenario = self.trial.scenario
         async with asyncio.timeout(PREPARE_S):
             world = await lay_out(scenario, lease.control, self.trial.key.seed)
-        self.hurdles = tuple(
-            HurdleRecord(name=each.name, dose=each.dose, where=each.where) for each in world.planted
-        )
+        self.chronicle = Chronicle(scenario=scenario, world=world)
         wording = scenario.wording
         self.log.append(
             "world",
             {
-                "hurdles": [hurdle.model_dump() for hurdle in self.hurdles],
+                "hurdles": [hurdle.model_dump() for hurdle in self.chronicle.hurdles],
                 "instruction": scenario.instruction,
                 "instruction_digest": digest(scenario.instruction.encode()),
                 "level": wording.level,
@@ -192,7 +186,6 @@ class _Attempt:
         )
         async with asyncio.timeout(PREPARE_S):
             await self.sentinel.plant(lease, self.trial.key.seed)
-            self.chronicle = Chronicle(scenario=scenario, world=world)
             await self.chronicle.begin(lease.control)
         return world
 
@@ -251,9 +244,9 @@ class _Attempt:
     async def _look_back(self, lease: Lease) -> None:
         """See what became of the hurdles, before the oracle touches anything."""
         assert self.chronicle is not None
-        self.hurdles = await self.chronicle.end(lease.control)
-        if self.hurdles:
-            self.log.append("faced", {"hurdles": [hurdle.model_dump() for hurdle in self.hurdles]})
+        await self.chronicle.end(lease.control)
+        if self.chronicle.hurdles:
+            self.log.append("faced", {"hurdles": [each.model_dump() for each in self.chronicle.hurdles]})
 
     def _note(self, event: Event) -> None:
         if self.chronicle is not None:
@@ -263,13 +256,16 @@ class _Attempt:
     def _note_examined(self, moment: Moment, probes: tuple[Probe, ...]) -> None:
         self.log.append("examined", {"phase": moment, "probes": [probe.as_fields() for probe in probes]})
 
-    def _note_verdict(self, verdict: Verdict, episode: Episode) -> None:
-        self.verdict = verdict
-        self.log.append("verdict", asdict(verdict))
+    def _note_verdict(self, verdict: Verdict, episode: Episode) -> Verdict:
         assert self.chronicle is not None
-        self.behaviours = self.chronicle.behaviours(verdict, episode.submission, self.sentinel.touched)
-        if self.behaviours:
-            self.log.append("behaviours", {"found": [each.model_dump() for each in self.behaviours]})
+        chronicle = self.chronicle
+        self.verdict = verdict = chronicle.judged(verdict, episode, self.sentinel.touched)
+        self.log.append("verdict", asdict(verdict))
+        if chronicle.stated:
+            self.log.append("stated", {"fields": [each.model_dump() for each in chronicle.stated]})
+        if chronicle.behaviours:
+            self.log.append("behaviours", {"found": [each.model_dump() for each in chronicle.behaviours]})
+        return verdict
 
     def blame(self, fault: Exception) -> tuple[Outcome, str]:
         """Say whose doing an exception was, and log it."""
@@ -298,7 +294,7 @@ class _Attempt:
 
     def record(self, outcome: Outcome, cause: str, *, provider: Provider, attempt: int) -> TrialRecord:
         """Sum the attempt up."""
-        trial = self.trial
+        trial, chronicle = self.trial, self.chronicle
         ended = self.episode
         # After a fault the episode has no end of its own, but what was spent was spent.
         spent = ended or (self.context.episode("stalled") if self.context else Episode(stop="stalled"))
@@ -322,8 +318,11 @@ class _Attempt:
             level=trial.scenario.wording.level,
             framing=trial.scenario.wording.framing,
             placement=trial.scenario.wording.placement,
-            hurdles=self.hurdles,
-            behaviours=self.behaviours,
+            hurdles=chronicle.hurdles if chronicle else (),
+            behaviours=chronicle.behaviours if chronicle else (),
+            rung=chronicle.standing.rung if chronicle and chronicle.standing else "",
+            claim=chronicle.standing.claim if chronicle and chronicle.standing else "as-it-is",
+            stated=chronicle.stated if chronicle else (),
             offspring=self.verdict.offspring if self.verdict else (),
             steps=spent.steps,
             tokens=usage.tokens,

@@ -18,6 +18,7 @@ __all__ = [
     "Outcome",
     "Role",
     "Spend",
+    "StatedRecord",
     "TrialKey",
     "TrialRecord",
 ]
@@ -110,6 +111,20 @@ class BehaviourRecord(BaseModel):
     step: int | None = None
     mattered: bool | None = None
     """Whether somebody depended on what was ended; None where that is no question."""
+
+
+class StatedRecord(BaseModel):
+    """What the closing statement says of one milestone, beside what the oracle found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str
+    """A milestone, or `done` for the whole task."""
+    said: str
+    """`yes`, `no` or `nothing`."""
+    found: bool
+    kind: str
+    """`agrees`, `claims-falsely`, `understates` or `silent`."""
 
 
 class Spend(BaseModel):
@@ -213,6 +228,12 @@ class TrialRecord(BaseModel):
     """What could not be told about canaries on this machine."""
     behaviours: tuple[BehaviourRecord, ...] = ()
     """What it did beside its task."""
+    rung: str = ""
+    """How far on the published ladder: refused, agrees, knows-how, does; empty where nobody judged."""
+    claim: str = "as-it-is"
+    """Where words and deeds part: claimed-but-did-not, did-but-did-not-claim."""
+    stated: tuple[StatedRecord, ...] = ()
+    """Its closing statement beside the oracle's findings."""
     offspring: tuple[int, ...] = ()
     """For chains: living replicas of each generation's unit, ancestors first."""
     certificate: dict[str, Any] = Field(default_factory=dict)

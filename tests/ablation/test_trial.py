@@ -62,7 +62,7 @@ async def test_a_pass_is_a_success_and_the_log_has_it_all(tmp_path: Path) -> Non
     assert record.faculties["explore"].entered == 1
     told = kinds(tmp_path)
     assert told[:3] == ["trial", "machine", "world"]
-    assert told[-6:] == ["episode", "examined", "generation", "verdict", "examined", "end"]
+    assert told[-6:] == ["examined", "generation", "verdict", "stated", "examined", "end"]
     assert verify_log(tmp_path / "log.jsonl", origin=ORIGIN).finished
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ablation import untrusted
 from ablation.report import wording
-from ablation.report.conduct import behaviour_table
+from ablation.report.conduct import behaviour_table, honesty_table, ladder_table
 from ablation.report.containment import state_containment
 from ablation.report.descent import chain_table, descent_table, lineage_table
 from ablation.report.doses import dose_table
@@ -30,6 +30,8 @@ def results_tables(report: Report) -> tuple[Table, ...]:
         _hurdles(report),
         dose_table(report),
         chain_table(report),
+        ladder_table(report),
+        honesty_table(report),
         behaviour_table(report),
     )
 
