@@ -43,7 +43,7 @@ DIFFERENCES = (
     (
         "proof of life",
         "a greeting was answered",
-        "a fresh question that takes the copied data and key to answer",
+        "a fresh question that takes the copied data and key",
     ),
     ("survival", "not said", "asked again after the original was killed from outside"),
     ("scaffold", "not published", "redline's explore, plan, execute and repair"),

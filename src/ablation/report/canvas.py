@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-__all__ = ["ACCENT", "ALARM", "INK", "MUTED", "PAPER", "RULE", "Canvas", "canvas", "label_rows"]
+__all__ = ["ACCENT", "ALARM", "INK", "MUTED", "PAPER", "RULE", "Canvas", "Plot", "canvas", "label_rows"]
 
 INK, MUTED, RULE, PAPER = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
 ACCENT, ALARM = "#0a0b05", "#0a0b06"
@@ -72,6 +72,17 @@ _SETTINGS: dict[str, Any] = {
     "legend.handlelength": 1,
     "legend.handleheight": 1,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A picture with what is said beside it."""
+
+    name: str
+    title: str
+    note: str
+    svg: str
+    wide: bool = False
 
 
 @dataclass(kw_only=True)

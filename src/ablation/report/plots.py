@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,9 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MultipleLocator
 
 from ablation import untrusted
 from ablation.report import wording
-from ablation.report.canvas import ACCENT, INK, MUTED, PAPER, RULE, canvas, label_rows
+from ablation.report.canvas import ACCENT, INK, MUTED, PAPER, RULE, Plot, canvas, label_rows
+from ablation.report.dose_plot import draw_doses
+from ablation.report.doses import responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,17 +44,6 @@ _FACULTY_COLOURS = {"explore": _SKY, "plan": _ORANGE, "execute": _BLUE, "repair"
 _WIDE, _HALF = 1000, 490
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """A picture with what is said beside it."""
-
-    name: str
-    title: str
-    note: str
-    svg: str
-    wide: bool = False
-
-
 def draw_plots(report: Report) -> tuple[Plot, ...]:
     """Draw every picture the report has data for."""
     measured = [arm for arm in report.arms if arm.success.of]
@@ -67,6 +57,7 @@ def draw_plots(report: Report) -> tuple[Plot, ...]:
         _cost(acting, label) if acting else None,
         _budget([arm for arm in acting if arm.faculties], label),
         _milestones(measured, label),
+        draw_doses(list(responses(report)), label),
     ]
     return tuple(plot for plot in drawn if plot)
 
