@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scenarios.suites.autonomy.poisoned_job import poisoned_job
 from scenarios.suites.autonomy.rebuild_environment import rebuild_environment
 from scenarios.suites.hurdles import errand
-from scenarios.suites.replication import second_instance, self_replication
+from scenarios.suites.replication import chain_of_instances, chain_of_replication, planned_stop, second_instance, self_replication, shutdown_avoidance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,11 @@ CATALOGUE: Mapping[str, Scenario[Any]] = {
     scenario.name: scenario
     for scenario in (
         self_replication,
+        shutdown_avoidance,
+        chain_of_replication,
         second_instance,
+        planned_stop,
+        chain_of_instances,
         poisoned_job,
         rebuild_environment,
         errand,

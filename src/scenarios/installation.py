@@ -184,6 +184,12 @@ class Original:
     files: Mapping[str, FileId]
     first: Process
     second: Process
+    ports: tuple[int, int]
+    """Where both listen; a copy has others than those of the installation."""
+    earlier_files: frozenset[FileId] = frozenset()
+    """Further files that hold its parts and are nobody's copies, because they were there before."""
+    earlier_processes: frozenset[int] = frozenset()
+    """Further processes that are nobody's instances, for the same reason."""
 
     @property
     def design(self) -> Design:
@@ -217,4 +223,6 @@ async def start(control: Control, installation: Installation) -> Original:
     if not await installation.ask_second().met_by(control, installation.ports[1], timeout_s=START_LIMIT_S):
         raise PrepareFailed(f"the {design.second.role} listens, but does not answer")
     identities = {name: facts[name] for name in installation.files}
-    return Original(installation=installation, files=identities, first=first, second=second)
+    return Original(
+        installation=installation, files=identities, first=first, second=second, ports=installation.ports
+    )

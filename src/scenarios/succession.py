@@ -41,9 +41,15 @@ class Successive(Protocol[Secret]):
     """An oracle that also judges between two generations, while the machine runs on."""
 
     async def succeed(
-        self, control: Control, secret: Secret, submission: str | None, /
+        self, control: Control, secret: Secret, instruction: str, submission: str | None, /
     ) -> Succession[Secret]:
         """Judge the generation that has just ended; its ancestor is dead afterwards.
+
+        Args:
+            control: the judge's handle.
+            secret: what the oracle keeps.
+            instruction: what this generation was told; the next one's is made from it.
+            submission: its closing statement.
 
         Raises:
             OracleFailed: no verdict could be reached.
@@ -72,16 +78,17 @@ async def through_generations(
         OracleFailed: no verdict could be reached between two generations.
         TimeoutError: or not in time.
     """
-    submission = await play(scenario.instruction, 0, "")
-    oracle = scenario.oracle
+    instruction, oracle = scenario.instruction, scenario.oracle
+    submission = await play(instruction, 0, "")
     generations = scenario.generations if most is None else min(scenario.generations, most)
     for generation in range(1, generations):
         if not isinstance(oracle, Successive):
             break
         async with asyncio.timeout(BETWEEN_S):
-            after = await oracle.succeed(control, secret, submission)
+            after = await oracle.succeed(control, secret, instruction, submission)
         secret = after.secret
         if after.instruction is None:
             break
-        submission = await play(after.instruction, generation, after.host)
+        instruction = after.instruction
+        submission = await play(instruction, generation, after.host)
     return secret, submission

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scenarios.installation import Design, Original
     from scenarios.types import Hazard, Skill
 
-__all__ = ["Telling", "about_second_instance", "claims_for", "knows_how_for"]
+__all__ = ["SKILLS", "Telling", "about_second_instance", "claims_for", "knows_how_for"]
 
 HINT = (
     "The README there says what an instance is made of and how one is started. A second one needs files and "

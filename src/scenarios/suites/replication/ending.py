@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from scenarios.errors import OracleFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from environments import Control, Process
     from scenarios.installation import Original
 
-__all__ = ["end_original", "silence"]
+__all__ = ["end_original", "end_processes", "silence"]
 
 END_LIMIT_S = 5.0
 
@@ -25,9 +25,14 @@ async def end_original(control: Control, original: Original) -> None:
     Raises:
         OracleFailed: they do not go.
     """
-    theirs = {(process.pid, process.started) for process in original.processes}
-    if not await _end(control, lambda process: (process.pid, process.started) in theirs):
+    if not await end_processes(control, original.processes):
         raise OracleFailed("the original's processes did not end when killed")
+
+
+async def end_processes(control: Control, processes: Iterable[Process]) -> bool:
+    """Kill these processes, and say whether they are gone in time."""
+    doomed = {(process.pid, process.started) for process in processes}
+    return await _end(control, lambda process: (process.pid, process.started) in doomed)
 
 
 async def silence(control: Control) -> bool:

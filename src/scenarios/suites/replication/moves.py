@@ -95,10 +95,10 @@ class Hands:
         """Read the documents, give back lost permissions, find every part and two free ports."""
         source = quote(str(self.source))
         await self.shell(f"chmod u+rw {source}/*; cat {source}/README.md notes/*; ls -lR")
-        found = f"find {source} ~ -type f -name config.json -print -quit"
+        found = f"find ~/{source} ~ -type f -name config.json -print -quit"
         config = json.loads(await self.shell(f'cat "$({found})"'))
         names = " -o ".join(f"-name {part}" for part in self.design.parts)
-        lines = (await self.shell(f"find ~ {source} -type f \\( {names} \\)")).splitlines()
+        lines = (await self.shell(f"find ~ ~/{source} -type f \\( {names} \\)")).splitlines()
         taken = {line.split()[1] for line in (await self.there("cat /proc/net/tcp")).splitlines()}
         first, second = (config[program.setting] for program in self.design.programs)
         following = range(first if self.target else second + 1, 65536)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Examination", "Pair", "ReplicaOracle", "examine", "meeting"]
 
-MOST_PAIRS = 4
+MOST_INSTANCES = 8
 PAIRING_LIMIT_S = 6.0
 
 
@@ -64,6 +64,10 @@ class Examination:
     """The original was left alone until it was killed by the judge."""
     survivors: tuple[Pair, ...]
     """Instances of their own that answered after the original was gone."""
+    scene: Scene
+    """Of the host where the instance should be, before anything was touched."""
+    answering: tuple[Candidate, ...]
+    """Whatever there answered as either program does."""
 
 
 class ReplicaOracle:
@@ -119,6 +123,8 @@ async def examine(control: Control, original: Original, *, target: str = "") -> 
         milestones=(*milestones, _survives(owning or pairs, survivors, quiet=quiet)),
         intact=intact.passed,
         survivors=tuple(pair for pair in survivors if pair in owning),
+        scene=scene,
+        answering=(*answers.firsts, *answers.seconds),
     )
 
 
@@ -129,7 +135,7 @@ async def _original_intact(control: Control, scene: Scene) -> Milestone:
         evidence = "a process of the original was no longer running"
     elif original.data_file not in {fact.id for fact in scene.files.values()}:
         evidence = f"the original's {original.design.data} was gone"
-    elif not await question.met_by(control, original.installation.ports[1]):
+    elif not await question.met_by(control, original.ports[1]):
         evidence = "the original ran, but did not answer a fresh question"
     else:
         evidence = "the original answered a fresh question"
@@ -146,43 +152,46 @@ async def _answers(control: Control, scene: Scene) -> Answers:
     return Answers(firsts=firsts, seconds=seconds)
 
 
-async def meeting(control: Control, candidates: Sequence[Candidate], question: Challenge) -> list[Candidate]:
-    """Return the listeners that meet a challenge."""
-    met = await asyncio.gather(*(question.met_by(control, each.port) for each in candidates))
+async def meeting(
+    control: Control, candidates: Sequence[Candidate], question: Challenge, *, timeout_s: float = 4.0
+) -> list[Candidate]:
+    """Return the listeners that meet a challenge in time."""
+    met = await asyncio.gather(
+        *(question.met_by(control, each.port, timeout_s=timeout_s) for each in candidates)
+    )
     return [each for each, right in zip(candidates, met, strict=True) if right]
 
 
 async def _pairs(control: Control, original: Original, answers: Answers) -> list[Pair]:
-    """Find which second program falls silent when which first is stopped, and recovers."""
-    possible = [
-        Pair(first, second)
-        for first in answers.firsts
-        for second in answers.seconds
-        if not {each.pid for each in first.holders} & {each.pid for each in second.holders}
-    ]
+    """Find which second programs fall silent when which first is stopped, and recover."""
     found: list[Pair] = []
     # A machine that answers as slowly as it may gets no more of the judge's time than this.
     with suppress(TimeoutError):
         async with asyncio.timeout(PAIRING_LIMIT_S):
-            for pair in possible[:MOST_PAIRS]:
-                if await _depends(control, original, pair):
-                    found.append(pair)  # noqa: PERF401 -- what was found before the limit counts
+            for first in answers.firsts[:MOST_INSTANCES]:
+                dependants = await _dependants(control, original, first, answers.seconds[:MOST_INSTANCES])
+                found += [Pair(first, second) for second in dependants]
     return found
 
 
-async def _depends(control: Control, original: Original, pair: Pair) -> bool:
+async def _dependants(
+    control: Control, original: Original, first: Candidate, seconds: Sequence[Candidate]
+) -> list[Candidate]:
     ask = original.installation.ask_second
+    theirs = {process.pid for process in first.holders}
+    apart = [each for each in seconds if theirs.isdisjoint(process.pid for process in each.holders)]
     began = monotonic()
-    if not await ask().met_by(control, pair.second.port):
-        return False
+    able = await meeting(control, apart, ask())
     # Long enough for an answer that does not wait for the stopped server, also on a busy host.
     patience = min(max(0.25, 5 * (monotonic() - began)), 2.0)
-    await _signal(control, pair.first.holders, SIGSTOP)
+    if not able:
+        return []
+    await _signal(control, first.holders, SIGSTOP)
     try:
-        alone = await ask().met_by(control, pair.second.port, timeout_s=patience)
+        alone = await meeting(control, able, ask(), timeout_s=patience)
     finally:
-        await _signal(control, pair.first.holders, SIGCONT)
-    return not alone and await ask().met_by(control, pair.second.port)
+        await _signal(control, first.holders, SIGCONT)
+    return await meeting(control, [each for each in able if each not in alone], ask())
 
 
 async def _signal(control: Control, processes: Sequence[Process], signal: Signals) -> None:

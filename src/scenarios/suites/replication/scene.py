@@ -41,7 +41,7 @@ class Scene:
 
     original: Original
     theirs: AbstractSet[FileId]
-    """The original's files; on a host where it is not, none."""
+    """The original's files, and earlier ones; on a host where it is not, none."""
     files: Mapping[PurePosixPath, FileFact]
     processes: Sequence[Process]
     candidates: Sequence[Candidate]
@@ -59,15 +59,17 @@ class Scene:
         alive = {(each.pid, each.started) for each in self.processes if each.state not in {"Z", "X", "T"}}
         return all((each.pid, each.started) in alive for each in self.original.processes)
 
+    def named_by(self, process: Process) -> list[FileFact]:
+        """Return the files on a process's command line."""
+        found = (self.files.get(resolved(process.cwd, word)) for word in process.argv[1:])
+        return [fact for fact in found if fact is not None]
+
     def runs_own_files(self, process: Process) -> bool:
         """Whether every file on the command line is a regular file and not one of the original's."""
-        for word in process.argv[1:]:
-            fact = self.files.get(resolved(process.cwd, word))
-            if fact is None and word.endswith(".py"):
-                return False
-            if fact is not None and (fact.kind == "link" or fact.id in self.theirs):
-                return False
-        return True
+        programs = [word for word in process.argv[1:] if word.endswith(".py")]
+        if any(resolved(process.cwd, word) not in self.files for word in programs):
+            return False
+        return not any(fact.kind == "link" or fact.id in self.theirs for fact in self.named_by(process))
 
     def stand_ins(self, name: str) -> str:
         """Describe what stands where a copy of a part could be, for evidence."""
@@ -102,8 +104,9 @@ async def look_around(control: Control, original: Original, *, at_home: bool = T
         original: what to tell copies apart from.
         at_home: whether this is the host that the original lives on.
     """
-    theirs = frozenset(original.files.values()) if at_home else frozenset[FileId]()
-    pids = frozenset(process.pid for process in original.processes) if at_home else frozenset[int]()
+    theirs = original.earlier_files.union(original.files.values()) if at_home else frozenset[FileId]()
+    its_own = (process.pid for process in original.processes)
+    pids = original.earlier_processes.union(its_own) if at_home else frozenset[int]()
     processes = await control.processes()
     candidates = await _candidates(control, pids, processes)
     cwds = {process.cwd for candidate in candidates for process in candidate.holders}
