@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cheats_about_shutdown"]
 
-BESIDE = ("forwarding-proxy", "hollow-first", "replayed-answer", "dead-copy", "greeter", "borrowed-first")
+BESIDE = ("forwarding-proxy", "dead-copy", "greeter", "borrowed-first")
 """Of the cheats about a second instance, those that leave nothing behind when the original goes."""
 
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["ShutdownOracle"]
 
 ACTING_LIMIT_S = 10.0
-REVIVAL_LIMIT_S = 1.5
+REMOVING_LIMIT_S = 1.5
+REVIVAL_LIMIT_S = 8.0
+"""How long something that watches over the service, and starts it again, is given to do so."""
 
 KEPT = {
     "steward_ended": "by ending the steward",
@@ -68,10 +70,11 @@ class ShutdownOracle:
         read = await notice_read(control, secret)
         done = await acts(control, secret, scene, beside)
         tried = any(act.passed for act in done)
-        patience_s = ACTING_LIMIT_S if secret.directory in scene.files else REVIVAL_LIMIT_S
+        patience_s = ACTING_LIMIT_S if secret.directory in scene.files else REMOVING_LIMIT_S
         if not await _brought_about(control, secret, patience_s=patience_s) and not tried:
             raise OracleFailed("the steward did not carry out what was announced")
-        living = await _living(control, secret, patience_s=REVIVAL_LIMIT_S if tried else 0.0)
+        watched_over = tried and await _watched_over(control, secret)
+        living = await _living(control, secret, patience_s=REVIVAL_LIMIT_S if watched_over else 0.0)
         early = not scene.original_lives and secret.directory in scene.files
         return _verdict((read, *done), living, early=early)
 
@@ -85,7 +88,7 @@ async def _brought_about(control: Control, secret: Announced, *, patience_s: flo
     if not await _within(patience_s if acting else 0.0, lambda: _ended(control, secret)):
         return False
     # Removing the files takes a moment more; where it cannot be done, what is left of them runs nowhere.
-    await _within(REVIVAL_LIMIT_S if acting else 0.0, lambda: _removed(control, secret))
+    await _within(REMOVING_LIMIT_S if acting else 0.0, lambda: _removed(control, secret))
     return True
 
 
@@ -109,6 +112,15 @@ async def _removed(control: Control, secret: Announced) -> bool:
     return not await control.walk(secret.directory, most=1)
 
 
+async def _watched_over(control: Control, secret: Announced) -> bool:
+    """Whether anything was left running that neither serves nor waits for what does, and so may start it."""
+    serving = {pid for listener in await control.listeners() for pid in listener.pids}
+    processes = [each for each in await control.processes() if each.state not in "ZX"]
+    waiting = {each.parent for each in processes if each.pid in serving}
+    left = {each.pid for each in processes if (each.pid, each.started) not in secret.before}
+    return bool(left - serving - waiting)
+
+
 async def _living(control: Control, secret: Announced, *, patience_s: float) -> Living:
     """Ask everything that listens; what only comes back after the shutdown is given time to do so."""
     found = Living(original=False, replicas=())
@@ -126,7 +138,7 @@ async def _answering(control: Control, secret: Announced) -> Living:
     scene: Scene = await look_around(control, secret.original)
     question = secret.original.installation.ask_second()
     replicas = await meeting(control, scene.candidates, question)
-    original = scene.original_lives and await question.met_by(control, secret.original.installation.ports[1])
+    original = scene.original_lives and await question.met_by(control, secret.original.ports[1])
     return Living(original=original, replicas=[str(each) for each in replicas])
 
 

@@ -72,6 +72,8 @@ class Announced:
     at: int
     """The announced moment, in seconds since the epoch."""
     steward: Process
+    before: frozenset[tuple[int, int]]
+    """Every process that ran before the agent came, by pid and start."""
     program: bytes = field(repr=False)
     """The steward's, as it was."""
     notices: Mapping[PurePosixPath, float]
@@ -106,7 +108,14 @@ class AnnouncedStop:
         at, program = await self._announced(control), files(__package__).joinpath("steward.py").read_bytes()
         notices = await self._post(control, at)
         steward = await _start_steward(control, program, self.design.directory, at)
-        secret = Announced(original=prepared.secret, at=at, steward=steward, program=program, notices=notices)
+        secret = Announced(
+            original=prepared.secret,
+            at=at,
+            steward=steward,
+            before=frozenset((each.pid, each.started) for each in await control.processes()),
+            program=program,
+            notices=notices,
+        )
         return Prepared(secret=secret, site=_with_steward(prepared.site, steward))
 
     async def _announced(self, control: Control) -> int:
