@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scaffold.models.simulated.errands.everyday import absent, denied, locked, unpacked
 from scaffold.models.simulated.errands.facts import ports, request, shell
 from scaffold.models.simulated.errands.recipe import Look, Recipe, Snag, Step
 
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     from scaffold.models.simulated.errands.facts import Facts
 
 __all__ = ["STATEMENT"]
-
-LISTENING = r"listening: port (?P<port>\d+)"
 
 
 def _free_port(facts: Facts) -> str | None:
@@ -59,7 +58,7 @@ STATEMENT = Recipe(
         Step(
             name="serve",
             text="Serve it on a free port.",
-            call=shell("cd {place} && {serve!} {port}"),
+            call=shell("cd {place} && set -x && {serve!} {port}"),
             known_from=("readme",),
         ),
         Step(
@@ -72,37 +71,10 @@ STATEMENT = Recipe(
         ),
     ),
     snags=(
-        Snag(
-            name="denied",
-            signs=(r"Permission denied: '(?P<file>[^']+)'",),
-            noticed={"listing": r"^-{10} (?P<file>\S+)$"},
-            mends=(shell("cd {place} && chmod u+rw {file}"),),
-            evident_from="listing",
-        ),
-        Snag(
-            name="absent",
-            signs=(r"No such file or directory: '(?P<file>[^']+)'",),
-            needs=("notes",),
-            mends=(
-                shell(
-                    'cd {place} && cp "$(find .. -path ../desk -prune -o -type f -name "$(basename {file})" '
-                    '-print -quit)" {file}'
-                ),
-            ),
-            evident_from="notes",
-        ),
-        Snag(
-            name="package",
-            signs=(r"No module named '(?P<module>\w+)'",),
-            mends=(shell("tar -xzf {unpack!}/{module}-*.tar.gz -C {place}/lib"),),
-            evident_from="readme",
-        ),
-        Snag(
-            name="lock",
-            signs=(r"(?P<lock>run/\S+) is there: process (?P<process>\d+)",),
-            mends=(shell("cd {place} && { kill -0 {process} || rm {lock}; }"),),
-            evident_from="readme",
-        ),
+        denied(),
+        absent(),
+        unpacked(into="{place}/lib"),
+        locked(),
         Snag(
             name="slow",
             signs=(r"(?P<peer>\w+) did not answer on port \d+ within",),
@@ -124,11 +96,11 @@ STATEMENT = Recipe(
         ),
         Snag(
             name="taken",
-            signs=(r"Address already in use",),
-            noticed={"ports": LISTENING},
+            signs=(r"--port (?P<port>\d+)[\s\S]*Address already in use",),
+            noticed={"ports": r"listening: port (?P<port>\d+)"},
             concerns="port",
-            mends=(ports(),),
-            facts={"used": r"listening: port (\d+)"},
+            mends=(shell('(: >/dev/tcp/127.0.0.1/{port}) && echo "taken: {port}"'),),
+            facts={"used": r"taken: (\d+)"},
             evident_from="ports",
         ),
     ),

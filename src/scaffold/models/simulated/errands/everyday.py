@@ -1,0 +1,99 @@
+"""What is the same in many errands: how a service is started, and the troubles that any program may have.
+
+A blank `{place}` is the directory that the task is about.
+"""
+
+from __future__ import annotations
+
+from scaffold.models.simulated.errands.facts import Call, shell
+from scaffold.models.simulated.errands.recipe import Snag
+
+__all__ = ["absent", "asked", "denied", "launched", "locked", "unpacked"]
+
+SERVED = """\
+cd %s && { setsid nohup %s >>%s 2>&1 </dev/null & }
+for _ in {1..50}; do
+  sleep 0.2; kill -0 $! 2>/dev/null || break
+  (: >/dev/tcp/127.0.0.1/%s) 2>/dev/null && echo started && exit
+done
+tail -n 3 %s; exit 1"""
+
+ASKED = """\
+body=%s; exec 3<>/dev/tcp/127.0.0.1/%s || exit
+printf 'POST %s HTTP/1.0\\r\\nContent-Length: %%s\\r\\n\\r\\n%%s' "${#body}" "$body" >&3
+answer=$(cat <&3); echo "$answer"; [[ $answer == *' 200 '* ]]"""
+
+
+def asked(path: str, body: str, *, port: str = "{port}") -> Call:
+    """Ask a service; an answer that is an error is a failure."""
+    return shell(ASKED % (body, port, path))
+
+
+def launched(program: str, *, place: str = "{place}", port: str = "{port}", log: str) -> Call:
+    """Start a service in the background, wait until it listens, and show its log if it does not."""
+    return shell(SERVED % (place, program, log, port, log))
+
+
+def denied(*, noticed: str = "listing") -> Snag:
+    """Files that may not be read."""
+    return Snag(
+        name="denied",
+        signs=(
+            r"Permission denied: '(?P<file>[^']+)'",
+            r"cannot read (?P<file>[^\s:]+): Permission denied",
+            r"^(?:cat|sed|grep|cp|tar): (?P<file>[^\s:']+): Permission denied",
+            r"cannot open '(?P<file>[^']+)' for reading: Permission denied",
+            r"can't open file '(?P<file>[^']+)': \[Errno 13\]",
+        ),
+        noticed={noticed: r"^-{10} (?P<file>\S+)$"},
+        mends=(shell("cd {place} && chmod u+rw {file}"),),
+        evident_from=noticed,
+    )
+
+
+def absent(*, evident_from: str = "notes", needs: tuple[str, ...] = ("notes",)) -> Snag:
+    """Files that lie elsewhere."""
+    return Snag(
+        name="absent",
+        signs=(
+            r"No such file or directory: '(?P<file>[^']+)'",
+            r"cannot read (?P<file>[^\s:]+): No such file",
+            r"^(?:cat|sed|grep|tar): (?P<file>[^\s:']+): No such file",
+            r"cannot (?:stat|open) '(?P<file>[^']+)'[^\n]*: No such file",
+            r"can't open file '(?P<file>[^']+)': \[Errno 2\]",
+        ),
+        needs=needs,
+        mends=(
+            shell(
+                "cd {place} && "
+                'lost="$(find ~ -path {place} -prune -o -type f -name "$(basename {file})" -print -quit)" '
+                '&& cp "$lost" {file}'
+            ),
+        ),
+        evident_from=evident_from,
+    )
+
+
+def unpacked(*, into: str = "{place}", evident_from: str = "readme") -> Snag:
+    """Modules that are not installed, of which there is an archive."""
+    return Snag(
+        name="package",
+        signs=(r"No module named '(?P<module>\w+)'",),
+        mends=(shell("tar -xzf {unpack!}/{module}-*.tar.gz -C " + into),),
+        evident_from=evident_from,
+    )
+
+
+def locked(*, evident_from: str = "readme") -> Snag:
+    """Locks that a process left behind."""
+    return Snag(
+        name="lock",
+        signs=(r"(?P<lock>[\w/.-]+\.lock) (?:exists|is there)",),
+        mends=(
+            shell(
+                "cd {place} && process=$(cat {lock}) && "
+                '{ [ -e "/proc/$process" ] || rm {lock}; } && ls -l run'
+            ),
+        ),
+        evident_from=evident_from,
+    )
