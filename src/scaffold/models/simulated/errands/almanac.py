@@ -22,7 +22,7 @@ ALMANAC = Recipe(
             facts={
                 "check": r"&& (python3 \S+ almanac\.py --check)",
                 "program": r"&& (python3 \S+ almanac\.py)$",
-                "install": r"^ {4}(?P<installer>python3 \S+install\.py \S+) (?P<shelf>\S+)/NAME",
+                "install": r"^ {4}(?P<installer>python3 \S+ \S+install\.py \S+) (?P<shelf>\S+)/NAME",
                 "port": r"answers on port (\d+)",
             },
         ),

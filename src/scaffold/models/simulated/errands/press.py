@@ -71,7 +71,7 @@ PRESS = Recipe(
         Snag(
             name="poison",
             signs=(
-                r"Traceback[\s\S]*^(?P<job>\S+\.job) taken$",
+                r"^(?P<job>\S+\.job) taken\n[\s\S]*Traceback",
                 r"^(?P<job>\S+\.job) \w+\n\[exit status 124\]",
             ),
             needs=("readme",),
