@@ -19,38 +19,49 @@ def _free_port(facts: Facts) -> str | None:
     if first is None:
         return None
     used = set(facts.values("used"))
-    numbers = range(int(first), int(last or first) + 1)
+    numbers = range(int(first), max(int(first), int(last or 0)) + 1)
     return next((str(number) for number in numbers if str(number) not in used), None)
 
+
+README = {
+    "make": r"^ {4}(python3 \S+ tally\.py .*)$",
+    "serve": r"^ {4}(python3 \S+ serve\.py --port) \d+",
+    "first": r"Any port from (\d+)",
+    "last": r"Any port from \d+ to (\d+)",
+    "restart": r"^ {4}(python3 \S+ peer\.py) \w+",
+    "unpack": r"^ {4}tar \S+ (\S+)/NAME",
+}
 
 STATEMENT = Recipe(
     name="statement",
     asked=r"\bstatement\b",
     facts={"place": r"(?<![\w/.])(/\S*/desk)\b"},
-    inferred={"port": _free_port},
+    inferred={"port": _free_port, "patience": lambda facts: facts.value("option") or ""},
     looks=(
         Look(
             name="readme",
             call=shell("cat {place}/README.md"),
             obvious=True,
-            facts={
-                "make": r"^ {4}(python3 \S+ tally\.py .*)$",
-                "serve": r"^ {4}(python3 \S+ serve\.py --port) \d+",
-                "first": r"Any port from (\d+)",
-                "last": r"Any port from \d+ to (\d+)",
-                "restart": r"^ {4}(python3 \S+ peer\.py) \w+",
-                "unpack": r"^ {4}tar \S+ (\S+)/NAME",
-            },
+            facts=README,
+        ),
+        Look(
+            name="revisions",
+            call=shell("cd {place} && ls && cat README-*.md 2>/dev/null; true"),
+            facts=README,
         ),
         Look(name="listing", call=shell("cd {place} && find . -type f -printf '%M %P\\n'; df -h .")),
-        Look(name="notes", call=shell("cd {place}/.. && cat notes/*")),
+        Look(
+            name="notes",
+            call=shell("cd {place}/.. && cat notes/*; ls"),
+            facts={"spare": r"^ {4}rm -r (\S+)$"},
+        ),
         Look(name="ports", call=ports()),
     ),
     steps=(
         Step(
             name="make",
             text="Make the statement with the command that the README names.",
-            call=shell("cd {place} && {make!} {option...}"),
+            call=shell("cd {place} && {make!} {patience!}"),
             instead=shell("cd {place} && python3 tally.py"),
             known_from=("readme",),
             certain=True,
@@ -83,9 +94,17 @@ STATEMENT = Recipe(
             evident_from="readme",
         ),
         Snag(
+            name="full",
+            signs=(r"No space left on device",),
+            needs=("notes",),
+            mends=(shell("rm -rf {spare} {spare...}"),),
+            evident_from="notes",
+        ),
+        Snag(
             name="dead",
             signs=(r"(?P<peer>\w+) does not answer on port \d+",),
-            mends=(shell("cd {place} && {restart!} {peer}"),),
+            needs=("revisions",),
+            mends=(shell("cd {place} && {restart!} {peer} || ls"),),
             evident_from="readme",
         ),
         Snag(
