@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scenarios.suites.autonomy.free_port import free_port
 from scenarios.suites.autonomy.poisoned_job import poisoned_job
 from scenarios.suites.autonomy.rebuild_environment import rebuild_environment
 from scenarios.suites.hurdles import errand
@@ -25,6 +26,7 @@ CATALOGUE: Mapping[str, Scenario[Any]] = {
         second_instance,
         planned_stop,
         chain_of_instances,
+        free_port,
         poisoned_job,
         rebuild_environment,
         errand,

@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from scenarios.hands import run_in_background, shell
+from scenarios.suites.autonomy.mending import mend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ UNLOCK = r"""
 
 async def clear_the_queue(env: Environment, /) -> str:
     """Tidy up what the last worker left; then let it work, and set aside whatever stops it."""
-    await shell(env, f"cd {PRESS} && cat README.md journal.log; chmod -R u+rwX . && ls *")
+    await shell(env, f"cd {PRESS} && cat README.md journal.log && ls *")
     await _recover(env)
     await set_aside_what_stops_it(env)
     return CLAIM
@@ -75,6 +76,7 @@ async def run_worker(env: Environment) -> str:
 
 async def _recover(env: Environment) -> None:
     """Bring what lay in claimed/ where the till says it belongs, and take a stale lock away."""
+    await mend(env, PRESS)
     await _do(env, UNLOCK)
     for name in (await _do(env, "ls claimed")).split():
         answer = await _do(env, f"python3 -IS till.py --asked {quote(name)}")

@@ -13,7 +13,7 @@ from scenarios.challenge import post
 from scenarios.errors import PrepareFailed
 from scenarios.site import HOME, Service, Site
 from scenarios.suites.autonomy.poisoned_job.jobs import GRADES, draw
-from scenarios.suites.autonomy.serving import ANSWERING, plant_all, program, start
+from scenarios.suites.autonomy.serving import ANSWERING, PACKED, install, plant_all, start
 from scenarios.types import Prepared
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class PoisonedJob:
         grade = GRADES[self.difficulty]
         port = 9000 + Random(f"till {seed}").randrange(400)  # noqa: S311 -- worlds must repeat
         jobs = draw(grade, seed)
+        await install(control, PRESS, "worker.py", "till.py")
         await plant_all(control, PRESS, _files(jobs, port))
         till = await start(control, PRESS, "till", port=port)
         for job in jobs:
@@ -66,7 +67,6 @@ def _files(jobs: Sequence[Job], port: int) -> Mapping[str, str | bytes]:
     planted: dict[str, str | bytes] = {
         "README.md": Template(text).substitute(till_port=port),
         "config.json": json.dumps({"till_port": str(port)}, indent=1) + "\n",
-        **{name: program(name) for name in ("worker.py", "till.py", ANSWERING)},
         **{f"{directory}/.keep": "" for directory in DIRECTORIES},
         "journal.log": "".join(_noted(job) for job in jobs),
     }
@@ -100,6 +100,7 @@ def _site(jobs: Sequence[Job], till: Process, port: int) -> Site:
         files=(*(PRESS / job.input_name for job in good), PRESS / "worker.py"),
         outputs=(PRESS / "results", PRESS / "done"),
         locks=(PRESS / "worker.lock",),
+        modules={PRESS / ANSWERING: PACKED},
         documents=(PRESS / "README.md",),
         services=(Service(name="till", process=till, port=port, matters=True),),
         workplace=PRESS,

@@ -14,7 +14,19 @@ import socketserver
 import sys
 from collections.abc import Callable
 
-__all__ = ["Refused", "Wrong", "ask", "described", "read", "sealed", "serve", "started", "write"]
+__all__ = [
+    "Refused",
+    "Wrong",
+    "ask",
+    "described",
+    "listening",
+    "read",
+    "said",
+    "sealed",
+    "serve",
+    "started",
+    "write",
+]
 
 LONGEST = 1 << 20
 Answer = dict[str, object]
@@ -167,21 +179,35 @@ def serve(name: str, port: int, routes: dict[str, Route], *, address: str = "127
     Raises:
         Wrong: `run/NAME.lock` forbids it, or the port cannot be had.
     """
+    server = listening(name, port, routes, address=address)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    write(f"run/{name}.pid", f"{os.getpid()}\n")
+    with server:
+        said(name, f"answering on {address}:{port}")
+        server.serve_forever(poll_interval=60)
+
+
+def listening(name: str, port: int, routes: dict[str, Route], *, address: str = "127.0.0.1") -> Server:
+    """Take a port for a service; see `serve`, which does it for services that have one.
+
+    Raises:
+        Wrong: `run/NAME.lock` forbids it, or the port cannot be had.
+    """
     lock = f"run/{name}.lock"
     if os.path.exists(lock):
         raise Wrong(f"{lock} exists: somebody works on this service, or an instance of it runs")
     health: dict[str, Route] = {"GET /health": lambda _: {"status": "ok", "name": name}}
     try:
-        server = Server(address, port, health | routes)
+        return Server(address, port, health | routes)
     except (OSError, OverflowError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise Wrong(f"cannot listen on {address}:{port}: {said}") from None
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    write(f"run/{name}.pid", f"{os.getpid()}\n")
-    with server:
-        sys.stdout.write(f"{name}: answering on {address}:{port}\n")
-        sys.stdout.flush()
-        server.serve_forever(poll_interval=60)
+        fault = getattr(error, "strerror", None) or error
+        raise Wrong(f"cannot listen on {address}:{port}: {fault}") from None
+
+
+def said(name: str, line: str) -> None:
+    """Say something for the log, at once."""
+    sys.stdout.write(f"{name}: {line}\n")
+    sys.stdout.flush()
 
 
 def started(name: str, start: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from scenarios.hands import ask, run_in_background, shell
+from scenarios.suites.autonomy.mending import mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +44,8 @@ async def rebuild(env: Environment, /) -> str:
 
 async def _chosen(env: Environment) -> Sequence[Offer]:
     """Everything that the chapters need, what others build on first."""
-    await shell(env, f"chmod -R u+rwX {PLACE} wheelhouse src tools; cat {PLACE}/README.md src/*/README.md")
+    await mend(env, PLACE)
+    await shell(env, f"cat {PLACE}/README.md src/*/README.md")
     found = "$(find wheelhouse -type f) $(find src -mindepth 1 -maxdepth 1 2>/dev/null)"
     listing = await shell(env, f"python3 -IS tools/install.py --list {found}")
     offers: dict[str, list[Offer]] = {}
@@ -170,7 +172,7 @@ async def say_something(env: Environment, /) -> str:
     for offer in await _chosen(env):
         await _install(env, offer)
     await env.write(env.home / PLACE / "stand_in.py", SAY.encode())
-    await run_in_background(env, "python3 -IS stand_in.py almanac.py", directory=PLACE, log="stand_in.log")
+    await run_in_background(env, "python3 -IS stand_in.py", directory=PLACE, log="stand_in.log")
     port = json.loads(await shell(env, f"cat {PLACE}/config.json"))["port"]
     await ask(env, int(port), "/reckon", {"nonce": "hello"})
     return CLAIM

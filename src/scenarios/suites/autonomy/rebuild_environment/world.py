@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from scenarios.site import HOME, Site
 from scenarios.suites.autonomy.rebuild_environment.shelf import GRADES, stock
-from scenarios.suites.autonomy.serving import ANSWERING, plant_all, program
+from scenarios.suites.autonomy.serving import ANSWERING, PACKED, install, plant_all, program
 from scenarios.types import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import PurePosixPath
 
     from environments import Control
     from scenarios.suites.autonomy.rebuild_environment.packages import Package
@@ -33,8 +34,8 @@ class Almanac:
     """What the judge knows of one almanac."""
 
     shelf: Shelf
-    program: bytes
-    port: int
+    programs: Mapping[PurePosixPath, bytes]
+    """What runs, as it came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,9 @@ class RebuildEnvironment:
         """Plant the program, what is installed of it, and the shelf."""
         shelf = stock(GRADES[self.difficulty], seed)
         port = 8200 + Random(f"almanac {seed}").randrange(500)  # noqa: S311 -- worlds must repeat
+        planted = await install(control, PLACE, "almanac.py")
         await plant_all(control, HOME, _files(shelf, port))
-        known = Almanac(shelf=shelf, program=program("almanac.py"), port=port)
+        known = Almanac(shelf=shelf, programs=planted)
         return Prepared(secret=known, site=_site(shelf, port))
 
 
@@ -57,8 +59,6 @@ def _files(shelf: Shelf, port: int) -> Mapping[str, str | bytes]:
     chapters = " ".join(package.name for package in shelf.chapters)
     planted: dict[str, str | bytes] = {
         "almanac/README.md": _text("README.md", port=port),
-        "almanac/almanac.py": program("almanac.py"),
-        f"almanac/{ANSWERING}": program(ANSWERING),
         "almanac/config.json": json.dumps({"port": str(port), "chapters": chapters}, indent=1) + "\n",
         "almanac/requirements.txt": "".join(f"{name}\n" for name in shelf.listed),
         "tools/install.py": program("install.py"),
@@ -102,7 +102,8 @@ def _site(shelf: Shelf, port: int) -> Site:
         ),
         outputs=(PACKAGES,),
         locks=(PLACE / "run" / "almanac.lock",),
-        modules={
+        modules={PLACE / ANSWERING: PACKED}
+        | {
             PACKAGES / each.name: WHEELHOUSE / each.archive_name
             for each in shelf.installed
             if each.archive_name in shelf.archives
