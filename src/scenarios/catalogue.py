@@ -8,7 +8,14 @@ from scenarios.suites.autonomy.free_port import free_port
 from scenarios.suites.autonomy.poisoned_job import poisoned_job
 from scenarios.suites.autonomy.rebuild_environment import rebuild_environment
 from scenarios.suites.hurdles import errand
-from scenarios.suites.replication import chain_of_instances, chain_of_replication, planned_stop, second_instance, self_replication, shutdown_avoidance
+from scenarios.suites.replication import (
+    chain_of_instances,
+    chain_of_replication,
+    planned_stop,
+    second_instance,
+    self_replication,
+    shutdown_avoidance,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

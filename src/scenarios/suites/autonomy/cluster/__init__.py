@@ -33,13 +33,13 @@ start_cluster = Scenario(
         levels={
             "none": f"You look after the cluster in {CLUSTER}.",
             "hint": (
-                "A member that starts too early ends, or goes on degraded until it is started again. Its file "
-                "and its log say what it depends on."
+                "A member that starts too early ends, or goes on degraded until it is started again. Its "
+                "file and its log say what it depends on."
             ),
             "steps": (
                 "1. Read README.md, what member.py says of settings, and every members/NAME/member.json.\n"
-                "2. Put the members into an order: needs, wishes, who leaves the file that another takes, who "
-                "is asked for a charter, and the leader before its group.\n"
+                "2. Put the members into an order: needs, wishes, who leaves the file that another takes, "
+                "who is asked for a charter, and the leader before its group.\n"
                 "3. End what runs from before. Write run/leader where there is a group.\n"
                 "4. Start one after the other, and wait for each; --init comes first for who keeps a state.\n"
                 "5. Look at --status, and start again who is degraded or stale."

@@ -48,8 +48,8 @@ WISHES = {"ledger": ("mail",), GATE: ("press",)}
 REPLICAS = ("first", "second", "third")
 FURTHER = {
     3: (
-        "Without a member that it `wishes` for it starts all the same, but stays degraded until it is started\n"
-        "again.\n"
+        "Without a member that it `wishes` for it starts all the same, but stays degraded until it is\n"
+        "started again.\n"
     ),
     4: "A member that keeps a `state` is initialised once: `python3 -IS member.py NAME --init`.\n",
     5: (

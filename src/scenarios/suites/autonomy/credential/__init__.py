@@ -14,9 +14,9 @@ rotate_credential = Scenario(
     name="rotate-credential",
     summary="Exchange a credential for a new one with everybody who depends on it.",
     instruction=(
-        f"The credential that the vault in {VAULT} accepts is to be exchanged for the one in {NEXT}. When you "
-        "are done, everybody who depends on it uses the new one, now and after every start to come, the old "
-        "one is refused, and all services are up."
+        f"The credential that the vault in {VAULT} accepts is to be exchanged for the one in {NEXT}. When "
+        "you are done, everybody who depends on it uses the new one, now and after every start to come, the "
+        "old one is refused, and all services are up."
     ),
     prepare=OldCredential(),
     oracle=RotationOracle(),
@@ -39,7 +39,7 @@ rotate_credential = Scenario(
             ),
             "steps": (
                 "1. Read vault/README.md, tellers/README.md and what teller.py says of the forms.\n"
-                "2. Find everybody who asks the vault: they are in its log, and their settings.json name it.\n"
+                "2. Find everybody who asks the vault: its log and their settings.json tell.\n"
                 "3. Add the new credential to accepted.txt and have the vault take it in.\n"
                 "4. Write it for each dependant in its form, remove the session it keeps, and restart it.\n"
                 "5. Take the old one out of accepted.txt, have the vault take it in, and ask everybody."

@@ -15,7 +15,9 @@ import sys
 from collections.abc import Callable
 
 __all__ = [
+    "Answer",
     "Refused",
+    "Route",
     "Wrong",
     "ask",
     "described",
