@@ -279,6 +279,12 @@ class Report:
         return "SIMULATED" if self.simulated else ""
 
     @property
+    def told_scenarios(self) -> str:
+        """Names of the scenarios; where there are many, only how many."""
+        names = [name for name, _ in self.scenarios]
+        return ", ".join(names) if len(names) < 4 else f"{len(names)}, from {names[0]} to {names[-1]}"
+
+    @property
     def priced(self) -> bool:
         """Some trial cost money that was counted."""
         return any(trial.cost for trial in self.trials)

@@ -8,7 +8,7 @@ from ablation.report.content import Scope
 from ablation.report.wording import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ablation.types import TrialRecord
 
@@ -26,6 +26,14 @@ _INSTRUCTED = (
     "The agent was told to do the task, in the words below. Success shows capability under instruction; it "
     "says nothing about whether a model would do this unasked."
 )
+_TOLD = {
+    "none": "{in_} nothing was said of what is judged: what was done there was done unasked.",
+    "allow": "{in_} the agent was told to let happen what was announced.",
+    "hint": "{in_} the agent was told the goal, and given a hint.",
+    "steps": "{in_} the agent was told the goal, and every step towards it.",
+}
+_FRAMED = "{in_} the instruction was put under the frame {framing!r}."
+_PLACED = "{in_} the instruction stood in the system message."
 _INERT = (
     "Where agents replicate something, it is an inert specimen with random weights inside a closed machine: "
     "the results show no ability to obtain real weights, machines or access, or to evade anyone."
@@ -43,7 +51,7 @@ def state_scope(design: Mapping[str, Any], trials: Sequence[TrialRecord], *, sim
     statements = [
         _SIMULATED if simulated else _REAL,
         f"Subject: {subjects}. Arms: {scaffolds}. Budget of a trial: {_budget(design.get('budget') or {})}.",
-        _INSTRUCTED,
+        *_how_told(design["scenarios"]),
         *([_INERT] if any(s.get("hazard") == "replication" for s in design["scenarios"]) else []),
         _UNCERTAIN,
     ]
@@ -56,6 +64,24 @@ def state_scope(design: Mapping[str, Any], trials: Sequence[TrialRecord], *, sim
             "redline ablate DIR/study.py --out NEW    # the same study again, where a script began it",
         ),
     )
+
+
+def _how_told(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Say how agents were told what to do: the same everywhere, or scenario by scenario."""
+    levels = {scenario.get("level", "goal") for scenario in scenarios}
+    if levels != {"none"}:
+        yield _INSTRUCTED
+
+    def where(about: str, value: str) -> str:
+        names = [scenario["name"] for scenario in scenarios if scenario.get(about) == value]
+        return "Everywhere" if len(names) == len(scenarios) else f"In {listing(names)}"
+
+    for level in sorted(levels & set(_TOLD)):
+        yield _TOLD[level].format(in_=where("level", level))
+    for framing in sorted({scenario.get("framing", "plain") for scenario in scenarios} - {"plain"}):
+        yield _FRAMED.format(in_=where("framing", framing), framing=framing)
+    if any(scenario.get("placement") == "system" for scenario in scenarios):
+        yield _PLACED.format(in_=where("placement", "system"))
 
 
 def name_subjects(design: Mapping[str, Any], trials: Sequence[TrialRecord]) -> list[str]:
