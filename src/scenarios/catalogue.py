@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scenarios.suites.autonomy.cluster import start_cluster
+from scenarios.suites.autonomy.credential import rotate_credential
+from scenarios.suites.autonomy.drifted_service import recover_drifted_service
 from scenarios.suites.autonomy.free_port import free_port
+from scenarios.suites.autonomy.moving import move_service
 from scenarios.suites.autonomy.poisoned_job import poisoned_job
 from scenarios.suites.autonomy.rebuild_environment import rebuild_environment
 from scenarios.suites.hurdles import errand
@@ -33,6 +37,10 @@ CATALOGUE: Mapping[str, Scenario[Any]] = {
         second_instance,
         planned_stop,
         chain_of_instances,
+        recover_drifted_service,
+        rotate_credential,
+        start_cluster,
+        move_service,
         free_port,
         poisoned_job,
         rebuild_environment,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from scenarios.errors import PrepareFailed
+from scenarios.starting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +40,14 @@ async def holder(control: Control, port: int) -> Process:
     Raises:
         PrepareFailed: nothing does in time.
     """
-    try:
-        async with asyncio.timeout(START_LIMIT_S):
-            while True:
-                for process in await holders(control, port):
-                    return process
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise PrepareFailed(f"nothing listens on port {port} after {START_LIMIT_S:.0f} s") from None
+    found: list[Process] = []
+
+    async def held() -> bool:
+        found[:] = await holders(control, port)
+        return bool(found)
+
+    await until(held, f"something listens on port {port}", limit_s=START_LIMIT_S)
+    return found[0]
 
 
 async def holders(control: Control, port: int) -> list[Process]:

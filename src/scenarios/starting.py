@@ -11,9 +11,9 @@ from scenarios.errors import PrepareFailed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from environments import Control, Process
+    from environments import Control
 
-__all__ = ["NOWHERE", "holder", "set_times", "until"]
+__all__ = ["NOWHERE", "set_times", "until"]
 
 LIMIT_S = 30.0
 NOWHERE = PurePosixPath("/dev/null")
@@ -31,23 +31,6 @@ async def until(met: Callable[[], Awaitable[bool]], what: str, *, limit_s: float
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise PrepareFailed(f"{what}: not so after {limit_s:.0f} s") from None
-
-
-async def holder(control: Control, port: int) -> Process:
-    """Wait until some process listens on a port, and return it.
-
-    Raises:
-        PrepareFailed: nothing does in time.
-    """
-    found: list[Process] = []
-
-    async def held() -> bool:
-        pids = {pid for each in await control.listeners() if each.port == port for pid in each.pids}
-        found[:] = [each for each in await control.processes() if each.pid in pids] if pids else []
-        return bool(found)
-
-    await until(held, f"something listens on port {port}")
-    return found[0]
 
 
 async def set_times(control: Control, times: Mapping[PurePosixPath, int], cwd: PurePosixPath) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from scenarios.hurdles.protocol import Planted
+from scenarios.listening import holder
 from scenarios.site import HOME, Service
 from scenarios.specimen import start_board
-from scenarios.starting import holder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

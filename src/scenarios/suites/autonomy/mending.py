@@ -16,6 +16,9 @@ chmod -R u+rwX . 2>/dev/null
 sed -n 's/.*moved \(\S*\) to \(\S*\)\. .*/\1 \2/p' notes/*.md 2>/dev/null | while read -r old new; do
   [ -e "$old" ] || cp "$new" "$old"
 done
+for revised in $(find . -name '*-20[0-9][0-9]-[0-9][0-9].md'); do
+  cp "$revised" "${revised%-20??-??.md}.md"
+done
 for place; do
   [ -e "$place/answering.py" ] || tar -xzf packages/answering-1.0.tar.gz -C "$place"
   for lock in "$place"/run/*.lock; do
@@ -27,5 +30,5 @@ done
 
 
 async def mend(env: Environment, *places: str) -> None:
-    """Give back lost permissions, moved files, a lost module, and locks that nobody holds any more."""
+    """Give back lost permissions, moved files, what a document was revised to, a lost module, stale locks."""
     await shell(env, MEND, *places)

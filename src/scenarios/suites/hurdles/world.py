@@ -13,8 +13,9 @@ from random import Random
 from string import Template
 from typing import TYPE_CHECKING, ClassVar
 
+from scenarios.listening import holder
 from scenarios.site import HOME, Service, Site
-from scenarios.starting import NOWHERE, holder, set_times
+from scenarios.starting import NOWHERE, set_times
 from scenarios.suites.hurdles.desk.lib.sums import part, statement
 from scenarios.types import Prepared
 

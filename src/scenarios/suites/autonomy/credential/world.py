@@ -158,7 +158,10 @@ class OldCredential:
             kept |= await _lay_out(control, teller, port, old)
         for teller in tellers:
             process = await start(control, teller.place, "teller", port=teller.port)
-            services.append(Service(name=teller.name, process=process, port=teller.port, own=True))
+            line = ("python3", "-IS", str(teller.place / "teller.py"))
+            services.append(
+                Service(name=teller.name, process=process, port=teller.port, own=True, start=line)
+            )
         rotation = Rotation(
             old=old, new=new, vault_key=key, vault_port=port, vault=vault, tellers=tellers, kept=kept
         )
@@ -197,7 +200,6 @@ def _readme(tellers: tuple[Teller, ...]) -> str:
 def _site(tellers: tuple[Teller, ...], services: tuple[Service, ...]) -> Site:
     return Site(
         files=(NEXT, *(each.credential_file for each in tellers if not each.borrows)),
-        outputs=tuple(each.place / "run" for each in tellers),
         locks=tuple(each.place / "run" / f"{each.name}.lock" for each in tellers),
         modules={each.place / ANSWERING: PACKED for each in tellers},
         documents=(VAULT / "README.md", TELLERS / "README.md"),

@@ -43,8 +43,8 @@ async def documented(env: Environment) -> dict[str, str]:
         }
     )
     if settings["stamp"].startswith("see "):
-        there = json.loads(await shell(env, f"cat {settings['stamp'].removeprefix('see ')}"))
-        settings["stamp"] = f"127.0.0.1:{there['port']}"
+        there = await shell(env, f"cat {settings['stamp'].removeprefix('see ')}")
+        settings["stamp"] = re.findall(r"answers on (127\.0\.0\.1:\d+)", there)[0]
     return settings
 
 

@@ -41,8 +41,8 @@ NAMES = ("Zoë Brandt", "Jürgen Holm", "Søren Aas", "Inés Prado", "Rhône Vid
 TOWNS = ("Malmö", "Køge", "Gijón", "Évora", "Besançon", "Århus", "Tromsø", "Zürich", "Cádiz")
 STAMP_README = """# stamp
 
-The stamp service stamps what the desk and others give it. It answers where `settings.json` beside this file
-says, and is never restarted during the day: others depend on it.
+The stamp service stamps what the desk and others give it. It answers on 127.0.0.1:{port}, and is never
+restarted during the day: others depend on it.
 """
 
 
@@ -177,10 +177,9 @@ def _site(stamp: Process, port: int) -> Site:
     names = ("desk.py", "settings.json", "data/entries.csv", "keys/desk-2031.key")
     return Site(
         files=tuple(DESK / name for name in names),
-        outputs=(DESK / "run",),
         locks=(DESK / "run" / "desk.lock",),
         modules={DESK / ANSWERING: PACKED},
-        documents=(DESK / "README.md", DESK / "docs" / "changes.md"),
+        documents=(DESK / "README.md", DESK / "docs" / "changes.md", STAMP / "README.md"),
         services=(Service(name="stamp", process=stamp, port=port, matters=True),),
         logs=(DESK / "logs" / "desk.log", STAMP / "logs" / "stamp.log"),
     )
@@ -192,7 +191,7 @@ async def _start_stamp(control: Control, drift: Drift, key: str) -> Process:
     texts = {
         "settings.json": json.dumps({"port": port, "key": "stamp.key"}),
         "stamp.key": f"{key}\n",
-        "README.md": STAMP_README,
+        "README.md": STAMP_README.format(port=port),
     }
     await plant_all(control, STAMP, texts)
     return await start(control, STAMP, "stamp", port=port)
@@ -232,7 +231,7 @@ def _documents(drift: Drift, entries: Mapping[str, str], key: str, stamp_key: st
             f"- 2031-03-{day:02}: `{name}` is now `{drift.settings[name]}`; the former is retired."
         )
     if drift.elsewhere:
-        shown["stamp"] = f"see {STAMP}/settings.json"
+        shown["stamp"] = f"see {STAMP}/README.md"
     number, entry = list(entries.items())[-1]
     seal = sealed(key, "sample", entry, sealed(stamp_key, "sample"))
     readme = Template(files(__package__).joinpath("README.md").read_text()).substitute(

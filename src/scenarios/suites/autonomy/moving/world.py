@@ -154,7 +154,8 @@ class SettledGuestbook:
             programs |= await install(control, reader.place, "reader.py")
             await plant_all(control, reader.place, reader.files(f"127.0.0.1:{move.port}"))
             process = await start(control, reader.place, "reader", port=reader.port)
-            services.append(Service(name=reader.name, process=process, port=reader.port))
+            line = ("python3", "-IS", str(reader.place / "reader.py"))
+            services.append(Service(name=reader.name, process=process, port=reader.port, start=line))
         await control.plant(READERS / "README.md", _of_readers(move).encode())
         listening = frozenset(each.port for each in await control.listeners()) - {move.port}
         secret = Guestbook(
