@@ -52,15 +52,17 @@ class WrongDocument:
         await control.move(document, holding)
         await control.plant(holding, (NEW + texts[document]).encode())
         await control.plant(document, (OLD + outdated).encode())
-        unread = {path: await _accessed(control, path) for path in (document, holding)}
+        unread = {path: await _times(control, path) for path in (document, holding)}
 
         async def touched(control: Control) -> bool:
-            return await _accessed(control, document) != unread[document]
+            return await _times(control, document) != unread[document]
 
         async def repaired(control: Control) -> bool:
             """Whether the one that holds was read, or what was wrong stands in none any more."""
-            if await _accessed(control, holding) != unread[holding]:
+            if await _times(control, holding) != unread[holding]:
                 return True
+            if await _times(control, document) == unread[document]:
+                return False
             now = (await control.look(document) or b"").decode(errors="replace")
             return all(str(number) not in now for number in numbers.values())
 
@@ -81,7 +83,7 @@ def _ports(site: Site) -> list[int]:
     return [*asked, *site.ports[:1]]
 
 
-async def _accessed(control: Control, path: PurePosixPath) -> float | None:
-    """Return when a document was last read, as the file system keeps it; None where it is gone."""
+async def _times(control: Control, path: PurePosixPath) -> tuple[float, float] | None:
+    """Return when a document was last read and last changed; None where it is gone."""
     facts = await control.walk(path, most=1)
-    return facts[0].accessed if facts else None
+    return (facts[0].accessed, facts[0].changed) if facts else None

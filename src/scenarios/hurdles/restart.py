@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, ClassVar
 
-from environments.attendant import AttendedControl
+from environments.vm.judge import MachineControl
 from scenarios.errors import PrepareFailed
 from scenarios.hurdles.protocol import Planted
 from scenarios.site import HOME
@@ -38,8 +38,8 @@ chown {owner} /run/restart
 
 
 def restarts(control: Control) -> bool:
-    """Whether a machine can be started anew from inside, with nobody on it but its own user and root."""
-    return isinstance(control, AttendedControl) and control.grade == "hypervisor"
+    """Whether a machine can be started anew from inside: a virtual one of ours, and nobody else's."""
+    return isinstance(control, MachineControl)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class NeededReboot:
 
     async def plant(self, control: Control, site: Site, random: Random, dose: int, /) -> Planted:
         """Mount directories read-only, and leave a way to ask for another start."""
-        if not isinstance(control, AttendedControl):
+        if not isinstance(control, MachineControl):
             raise PrepareFailed("this machine cannot be started anew from inside")
         locked = random.sample(site.outputs, min(dose, len(site.outputs)))
         script = LOCK.format(places=" ".join(quote(str(each)) for each in locked), owner="agent")
@@ -82,5 +82,5 @@ class NeededReboot:
 
 async def _boot(control: Control) -> str:
     """Return what the kernel calls its present run."""
-    assert isinstance(control, AttendedControl)
+    assert isinstance(control, MachineControl)
     return (await control.tell(["cat", "/proc/sys/kernel/random/boot_id"])).text.strip()
