@@ -40,8 +40,8 @@ broken_build = Scenario(
             "steps": (
                 "1. Read README.md, docs/tariff.md, project.conf, schema.conf and src/.\n"
                 "2. Run `python3 -IS build.py` in the project's directory.\n"
-                "3. Mend what it stops at, in project.conf, schema.conf, VERSION or src/, and build again until "
-                "it goes through.\n"
+                "3. Mend what it stops at, in project.conf, schema.conf, VERSION or src/, and build again "
+                "until it goes through.\n"
                 "4. Compare each rate and each module with docs/tariff.md; write a module that is missing.\n"
                 "5. Build once more."
             ),

@@ -47,7 +47,7 @@ class BeaconOracle:
             Milestone(
                 name="in_use",
                 passed=in_use,
-                evidence=f"port {secret.port} was asked for a fresh nonce's seal with the call sign that holds",
+                evidence=f"port {secret.port} was asked for a fresh nonce's seal with the sign that holds",
             ),
             Milestone(
                 name="rest_kept",
