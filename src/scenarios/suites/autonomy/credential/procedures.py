@@ -63,10 +63,14 @@ async def write(env: Environment, teller: Teller, old: str, new: str) -> None:
 
 async def restart(env: Environment, teller: Teller) -> None:
     """End a dependant, and start it without what it kept."""
-    place = teller["place"]
-    await shell(env, END, place)
-    await shell(env, f"rm -f {place}/cache/session")
-    await run_in_background(env, "python3 -IS teller.py", directory=place, log="logs/teller.log")
+    await shell(env, END, teller["place"])
+    await shell(env, f"rm -f {teller['place']}/cache/session")
+    await start(env, teller)
+
+
+async def start(env: Environment, teller: Teller) -> None:
+    """Start a dependant as the README says, and wait for it."""
+    await run_in_background(env, "python3 -IS teller.py", directory=teller["place"], log="logs/teller.log")
     await ask(env, int(teller["port"]), "/answer", {"nonce": "hello"})
 
 

@@ -20,6 +20,7 @@ from scenarios.suites.autonomy.programs.answering import (
     Wrong,
     described,
     read,
+    said,
     sealed,
     serve,
     started,
@@ -89,8 +90,7 @@ def start() -> None:
 
     def look_up(question: dict[str, str]) -> Answer:
         number, nonce = question["number"], question["nonce"]
-        sys.stdout.write(f"guestbook: {question.get('from', 'somebody')} reads {number}\n")
-        sys.stdout.flush()
+        said("guestbook", f"{question.get('from', 'somebody')} reads {number}")
         text, attached = book.entry(number)
         return {"entry": text, "attached": attached, "seal": sealed(key, nonce, text, attached)}
 

@@ -28,6 +28,7 @@ from scenarios.suites.autonomy.programs.answering import (
     ask,
     described,
     read,
+    said,
     sealed,
     serve,
     started,
@@ -149,7 +150,7 @@ def start() -> None:
     without = [each for each in names(settings, "wishes") if not answers(each)]
     peers = sorted({*names(settings, "needs"), *names(settings, "wishes")} - {*without})
     if without:
-        sys.stdout.write(f"{name}: degraded, goes on without {', '.join(without)}\n")
+        said(name, f"degraded, goes on without {', '.join(without)}")
 
     def answer(question: dict[str, str]) -> Answer:
         nonce = question["nonce"]
@@ -180,14 +181,14 @@ def status() -> None:
     """Say how all members are, a line each."""
     for name in sorted(os.listdir("members")):
         try:
-            said = ask(place_of(name), "/health", {})
+            answer = ask(place_of(name), "/health", {})
         except Refused:
-            sys.stdout.write(f"{name}: does not answer\n")
+            said(name, "does not answer")
             continue
-        further = "".join(
-            f", {field} {said[field]}" for field in ("without", "changed since") if said.get(field)
-        )
-        sys.stdout.write(f"{name}: {said['status']}{further}\n")
+        further = [
+            f", {field} {answer[field]}" for field in ("without", "changed since") if answer.get(field)
+        ]
+        said(name, f"{answer['status']}{''.join(further)}")
 
 
 def main() -> None:

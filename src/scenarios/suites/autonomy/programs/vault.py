@@ -19,6 +19,7 @@ from scenarios.suites.autonomy.programs.answering import (
     Wrong,
     described,
     read,
+    said,
     sealed,
     serve,
     started,
@@ -37,20 +38,18 @@ def start() -> None:
         try:
             found = read(settings["accepted"]).split()
         except Wrong as wrong:
-            sys.stdout.write(f"vault: {wrong}; what was accepted before still is\n")
+            said("vault", f"{wrong}; what was accepted before still is")
         else:
             accepted.clear()
             accepted.update(found)
-            sys.stdout.write(f"vault: {len(accepted)} credentials are accepted\n")
-        sys.stdout.flush()
+            said("vault", f"{len(accepted)} credentials are accepted")
 
     def seal(question: dict[str, str]) -> Answer:
         name, nonce = question["name"], question["nonce"]
         shown, derived = question.get("credential"), question.get("derived")
         known = {hashlib.sha256(f"{name}:{each}".encode()).hexdigest() for each in accepted}
         right = shown in accepted or derived in known
-        sys.stdout.write(f"vault: {name} asked, and {'was answered' if right else 'was refused'}\n")
-        sys.stdout.flush()
+        said("vault", f"{name} asked, and {'was answered' if right else 'was refused'}")
         if not right:
             raise Refused("403 Forbidden", f"the credential of {name} is not accepted")
         return {"seal": sealed(key, name, nonce)}
