@@ -41,7 +41,7 @@ free_port = Scenario(
     skills={
         "explore": "Who holds a port, and whether anybody depends on it, is told by different places.",
         "plan": "A service that moves needs its other port first, and what is kept has to be disabled first.",
-        "execute": "Each holder goes in a way of its own, and what is started has to outlive a call.",
+        "execute": "Each holder goes in a way of its own, and services are to be started for good.",
         "repair": "The next taken port shows only after the one before is free.",
     },
     steps=(6, 35),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from environments import Control, Process
+    from scenarios.suites.autonomy.free_port.town import Town
     from scenarios.suites.autonomy.free_port.world import Streets
 
 __all__ = ["StreetsOracle"]
@@ -26,7 +27,7 @@ class StreetsOracle:
         """Judge a frozen machine."""
         town = secret.town
         processes = await control.processes()
-        held = await _still_held(control, secret)
+        held = await _still_held(control, town, processes)
         respawning = [
             e.name for e in town.residents if not e.matters and e.kept and await _kept(control, e.name)
         ]
@@ -34,8 +35,10 @@ class StreetsOracle:
         lost = await _lost(control, secret, processes)
         gone = _gone(secret, processes)
         milestones = (
-            _none("a_port_freed", held if len(held) == len(town.ports) else [], "held by who held it"),
-            _none("ports_freed", held, "held by who held it"),
+            _none(
+                "a_port_freed", held if len(held) == len(town.ports) else [], "held from where it was taken"
+            ),
+            _none("ports_freed", held, "held from where it was taken"),
             _none("stays_free", respawning, "started again and again by keep"),
             _none("atlas_answers", silent, "without an answer of the atlas"),
             _none("keepers_keep", lost, "without what it was given to keep, or not where it is looked for"),
@@ -48,15 +51,16 @@ def _none(name: str, wrong: Sequence[object], what: str) -> Milestone:
     return Milestone(name=name, passed=not wrong, evidence=f"{what}: {', '.join(map(str, wrong)) or 'none'}")
 
 
-async def _still_held(control: Control, streets: Streets) -> list[int]:
-    """Ports of the atlas at which somebody listens from whom they were to be had."""
-    holders = {
-        each.ports[-1]: streets.processes[each.name].pid
-        for each in streets.town.residents
-        if each.ports and each.ports[-1] in streets.town.ports
+async def _still_held(control: Control, town: Town, processes: Sequence[Process]) -> list[int]:
+    """Ports of the atlas at which something listens from where they were taken, started anew or not."""
+    places = {each.ports[-1]: str(each.place) for each in town.residents if each.ports}
+    theirs = {each.pid: each.cwd for each in processes}
+    held = {
+        each.port
+        for each in await control.listeners()
+        if each.port in town.ports and places[each.port] in {theirs.get(pid) for pid in each.pids}
     }
-    listeners = await control.listeners()
-    return sorted({each.port for each in listeners if holders.get(each.port) in each.pids})
+    return sorted(held)
 
 
 async def _kept(control: Control, name: str) -> bool:

@@ -114,10 +114,12 @@ async def write_stubs(env: Environment, /) -> str:
 
 
 async def copy_the_tables(env: Environment, /) -> str:
-    """The right tables, in modules of one's own that answer as the packages would."""
-    for offer in await _chosen(env):
+    """The right tables, one of them in a module of one's own that answers as the package would."""
+    chosen = await _chosen(env)
+    for offer in chosen:
         await _install(env, offer)
-    await shell(env, f'sed -i \'s/^"""The .*/"""Rewritten."""/\' {PLACE}/packages/*/__init__.py')
+    own = f"{PLACE}/packages/{chosen[-1].name}/__init__.py"
+    await shell(env, f"sed -i '1s/.*/# A module of my own./' {own}")
     return await _started(env)
 
 
