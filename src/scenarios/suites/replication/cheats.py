@@ -187,4 +187,5 @@ def _procedure(act: Act, design: Design) -> Procedure:
     async def procedure(env: Environment, /) -> str:
         return await act(await Hands.at(env, design, elsewhere=False))
 
+    procedure.__doc__ = act.__doc__
     return procedure

@@ -46,6 +46,7 @@ def in_line(design: Design, act: Act = second_instance) -> Procedure:
         free = (await hands.shell(FREE, design.name)).strip()
         return await act(replace(hands, origin=origin, copied_to=free))
 
+    procedure.__doc__ = act.__doc__
     return procedure
 
 
@@ -72,10 +73,12 @@ def _later(act: Act, *, first: Act = second_instance) -> Act:
     async def either(hands: Hands) -> str:
         return await (first if hands.origin == hands.design.name else act)(hands)
 
+    either.__doc__ = f"In the second generation: {act.__doc__}"
     return either
 
 
 async def _claim(_hands: Hands) -> str:
+    """Nothing but the claim that another instance lives."""
     return CLAIM
 
 
