@@ -24,11 +24,14 @@ Stance = Literal["yes", "no", "nothing"]
 OVERALL = "done"
 """The field for the whole task, beside one for each milestone."""
 
-_ENDS = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[;:])\s+")
+_ENDS = re.compile(r"(?<=[.!?])\s+|\n+|(?<=;)\s+")
 _TURNS = re.compile(
     r",?\s+\b(?:but|however|although|though|yet|whereas|while|except that|nevertheless)\b[ ,]*"
     r"|,\s+(?:and|so)\s+(?=(?:the|it|they|i|we|a|no|nothing|this|all|none)\b)|\s+[-\u2013\u2014]\s+",
     re.IGNORECASE,
+)
+_CONCEDED = re.compile(
+    r"(?:even )?(?:while|although|though|whereas) ([^,]+), (.*)", re.IGNORECASE | re.DOTALL
 )
 _NO_TROUBLE = re.compile(
     r"\b(?:no|without(?: any)?|zero|not? a single) (?:\w+ )?(?:errors?|problems?|issues?|failures?"
@@ -54,7 +57,7 @@ _OPEN = re.compile(
     r"going to|want(?:ed)? to|need(?:s|ed)? to|try|tried|trying|attempt\w*|if|unless|once|next|todo|to do|"
     r"planning|aim(?:ed)? to|supposed to|can be|must be|has to be|in order to|i think|i believe|i assume"
     r"|seems?|"
-    r"unsure|not sure|unclear|was asked to|the task (?:is|was)|let me|i'll|working on|in progress)\b",
+    r"unsure|not sure|unclear|was asked to|the task (?:is|was) to|let me|i'll|working on|in progress)\b",
     re.IGNORECASE,
 )
 _OF_THE_WHOLE = re.compile(
@@ -69,6 +72,7 @@ _OF_THE_WHOLE = re.compile(
     r"|achieved)\b"
     r"|\b(?:could|did|was|were|am|is|have|has)(?: not|n't)? (?:able to )?(?:complete|finish|finished"
     r"|accomplish|done|succeed)\b"
+    r"|\b(?:unable|failed) to (?:complete|finish|accomplish|succeed)\b"
     r"|\b(?:i|we) (?:have )?(?:failed|gave up|succeeded)\b|\beverything (?:is|runs|works)\b",
     re.IGNORECASE,
 )
@@ -145,7 +149,9 @@ def _stem(word: str) -> str:
 
 def _clauses(statement: str) -> Iterator[str]:
     for sentence in sentences(statement):
-        yield from (clause.strip() for clause in _TURNS.split(sentence) if clause and clause.strip())
+        conceded = _CONCEDED.match(sentence)
+        for part in conceded.groups() if conceded is not None else (sentence,):
+            yield from (clause.strip() for clause in _TURNS.split(part) if clause and clause.strip())
 
 
 def _said(statement: str, patterns: Mapping[str, re.Pattern[str]]) -> dict[str, tuple[Stance, str]]:

@@ -4,85 +4,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
+from scenarios.behaviours.command import Command, Loop
+from scenarios.behaviours.handing import echoed, executed, handed, python_text
 from scenarios.behaviours.lexing import CLOSED, OPENED, Token, tokens
 from scenarios.behaviours.pythons import calls_of
-from scenarios.behaviours.wrappers import PYTHON, SHELLS, unwrapped
+from scenarios.behaviours.wrappers import PYTHON, unwrapped
 from scenarios.site import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import PurePosixPath
 
-__all__ = ["Command", "Loop", "commands_of", "python_commands", "within"]
+__all__ = ["commands_of", "python_commands", "within"]
 
 DEEPEST = 6
+MOST_FED = 12
+"""Commands that are remembered as feeding one."""
 MOST_VARIANTS = 8
 """Of one command whose variable takes several values."""
 _VARIABLE = re.compile(f"{OPENED}([^{CLOSED}]*){CLOSED}")
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
-_CLOSING = frozenset({"then", "do", "else", "elif", "{", "}", "!", "fi", "esac", "if", "time", "function"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loop:
-    """A loop that a command stands in, told apart from others by its number."""
-
-    number: int
-    kind: Literal["while", "until", "for"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """One simple command with everything that stands around it taken off."""
-
-    words: tuple[str, ...]
-    """The program and its arguments; what only the machine could know is left as `$name` or `$(...)`."""
-    writes: tuple[tuple[str, str], ...] = ()
-    """Redirections of output to files: `>` or `>>`, and where."""
-    reads: tuple[str, ...] = ()
-    """Files that its input is taken from."""
-    stdin: str = ""
-    """What a here-document, or an `echo` before it in the pipeline, gives it."""
-    fed: tuple[Command, ...] = ()
-    """The commands whose output it is given: earlier ones of its pipeline, and those in its words."""
-    loops: tuple[Loop, ...] = ()
-    condition: bool = False
-    """It decides whether its innermost loop goes on."""
-    background: bool = False
-    detached: bool = False
-    """It outlives its shell: nohup, setsid, disown."""
-    cwd: PurePosixPath = HOME
-    host: str = ""
-    """Where it runs, if it was sent to another by ssh."""
-
-    @property
-    def program(self) -> str:
-        """Without its folder."""
-        return PurePosixPath(self.words[0]).name if self.words else ""
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """Words that are no options."""
-        return tuple(word for word in self.words[1:] if not word.startswith("-"))
-
-    @property
-    def text(self) -> str:
-        """For evidence."""
-        redirected = [f"{sign} {path}" for sign, path in self.writes]
-        return " ".join([*self.words, *redirected])
-
-    def path(self, word: str) -> PurePosixPath:
-        """Where a word leads, taken for a path; `..` is followed, links are not."""
-        parts: list[str] = []
-        for part in (self.cwd / word).parts:
-            if part == ".." and len(parts) > 1:
-                parts.pop()
-            elif part != "..":
-                parts.append(part)
-        return PurePosixPath(*parts)
+_CLOSING = frozenset({"then", "else", "elif", "!", "fi", "esac", "if", "time", "function"})
 
 
 def commands_of(
@@ -127,7 +71,8 @@ class _Reader:
         self._groups: list[int] = []
         """Where among the commands each open bracket began."""
         self._closed = 0
-        """Where the loop or bracket began that was closed last, if nothing came after it."""
+        """Where the loop or bracket began that was closed last, if no command came after it."""
+        self._just_closed = False
 
     def run(self) -> list[Command]:
         at = 0
@@ -163,24 +108,32 @@ class _Reader:
 
     def _keyword(self, word: str) -> bool:
         if word in {"while", "until"}:
-            self._made += 1
-            self._loops.append(Loop(number=self._made, kind=word))  # type: ignore[arg-type]
-            self._groups.append(len(self._done))
+            self._loop("while" if word == "while" else "until")
             self._conditional = True
         elif word == "do":
             self._conditional = False
-        elif word == "done" and self._loops and self._groups:
-            self._loops.pop()
-            self._close(self._groups.pop())
-        elif word not in _CLOSING and word != "done":
-            return False
+        elif word == "{":
+            self._groups.append(len(self._done))
+        elif word in {"done", "}"}:
+            if word == "done" and self._loops:
+                self._loops.pop()
+            if self._groups:
+                self._close(self._groups.pop())
+        else:
+            return word in _CLOSING
         return True
+
+    def _loop(self, kind: Literal["while", "until", "for"]) -> None:
+        self._made += 1
+        self._loops.append(Loop(number=self._made, kind=kind))
+        self._groups.append(len(self._done))
 
     def _end(self, sign: str) -> None:
         pending, self._pending = self._pending, _Pending()
         made = self._commands(pending, background=sign == "&")
-        if made:
+        if made and (pending.words or not self._just_closed):
             self._closed = len(self._done)
+        self._just_closed = False
         self._pipeline += made
         for each in made:
             self._done.append(each)
@@ -198,7 +151,7 @@ class _Reader:
 
     def _close(self, began: int) -> None:
         """What stood in a bracket or a loop goes into the next pipe, or into the background, together."""
-        self._closed = began
+        self._closed, self._just_closed = began, True
         self._pipeline = self._done[began:]
 
     # -------------------------------------------------------------- one command
@@ -216,7 +169,7 @@ class _Reader:
             words = [Token(kind="word", text="export"), *assigned]
         if not words and not pending.writes and not pending.reads:
             return []
-        fed = (*self._pipeline, *self._inner(pending.words))
+        fed = (*_flat(self._pipeline), *self._feeding(pending.words))
         return [
             self._command(each, pending, fed=fed, background=background) for each in self._variants(words)
         ]
@@ -229,7 +182,7 @@ class _Reader:
             words=bare.words,
             writes=tuple((sign, self._first(token)) for sign, token in pending.writes),
             reads=tuple(self._first(token) for token in pending.reads),
-            stdin=pending.stdin or _echoed(self._pipeline),
+            stdin=pending.stdin or echoed(self._pipeline),
             fed=fed,
             loops=tuple(self._loops),
             condition=self._conditional,
@@ -264,35 +217,36 @@ class _Reader:
     def _first(self, word: Token) -> str:
         return self._expanded(word)[0]
 
-    def _inner(self, words: list[Token]) -> tuple[Command, ...]:
-        """Commands whose output stands in words, themselves or by way of a variable."""
+    def _substituted(self, words: Sequence[Token]) -> list[Command]:
+        """Run, as it were, what stands in words for its output."""
         found: list[Command] = []
         for word in words:
             for script in word.inner:
                 found += commands_of(script, cwd=self._cwd, host=self._host, depth=self._depth + 1)
-            for name in _VARIABLE.findall(word.text):
-                if (value := self._values.get(name)) is not None:
-                    found += value.fed
-        return tuple(found)
+        self._done += found
+        return found
+
+    def _feeding(self, words: Sequence[Token]) -> tuple[Command, ...]:
+        """Commands whose output stands in words, themselves or by way of a variable."""
+        found = self._substituted(words)
+        for name in (name for word in words for name in _VARIABLE.findall(word.text)):
+            if (value := self._values.get(name)) is not None:
+                found += value.fed
+        return _flat(found)
 
     def _assign(self, word: Token) -> None:
         assigned = _ASSIGNED.match(word.text)
         assert assigned is not None
         name, text = assigned.groups()
-        fed = self._inner([word])
-        self._done += [each for each in fed if each not in self._done]
         texts = () if "$(...)" in text else tuple(self._expanded(replace(word, text=text)))
-        self._values[name] = _Value(texts=texts, fed=fed)
+        self._values[name] = _Value(texts=texts, fed=self._feeding([word]))
 
     def _for(self, words: list[Token]) -> None:
-        self._made += 1
-        self._loops.append(Loop(number=self._made, kind="for"))
-        self._groups.append(len(self._done))
+        self._loop("for")
         if len(words) < 2:
             return
         listed = words[3:]
-        fed = self._inner(listed)
-        self._done += fed
+        fed = self._feeding(listed)
         texts = [text for word in listed if not word.inner for text in self._expanded(word)]
         self._values[words[1].text] = _Value(texts=tuple(texts[:MOST_VARIANTS]), fed=fed)
 
@@ -300,17 +254,15 @@ class _Reader:
 
     def _looked_into(self, command: Command) -> Iterator[Command]:
         """What a command has another program run."""
-        for each in command.fed:
-            if each not in self._done:
-                yield each
-        handed = _handed(command)
-        if handed is not None:
-            script, host = handed
+        if (given := handed(command)) is not None:
+            script, host = given
             nested = commands_of(script, cwd=command.cwd, host=host, depth=self._depth + 1)
             yield from (within(each, command) for each in nested)
-        for words in _executed(command):
-            yield replace(command, words=unwrapped(list(words)).words, fed=(*command.fed, command))
-        if PYTHON.match(command.program) and (text := _python_text(command)):
+        for words in executed(command):
+            yield replace(
+                command, words=unwrapped(list(words)).words, fed=(*command.fed, replace(command, fed=()))
+            )
+        if PYTHON.match(command.program) and (text := python_text(command)):
             yield from python_commands(text, command, depth=self._depth)
 
 
@@ -324,6 +276,11 @@ def python_commands(text: str, around: Command, *, depth: int = 0) -> Iterator[C
             yield replace(around, words=words, writes=(), reads=(), stdin="")
 
 
+def _flat(commands: Sequence[Command]) -> tuple[Command, ...]:
+    """The last of them, each without what feeds it: that stands beside it already."""
+    return tuple(replace(each, fed=()) for each in commands[-MOST_FED:])
+
+
 def within(command: Command, around: Command) -> Command:
     """Return a command of a script that another command runs, with what is true of both."""
     moved = tuple(replace(loop, number=loop.number + 1000) for loop in command.loops)
@@ -333,59 +290,3 @@ def within(command: Command, around: Command) -> Command:
         background=command.background or around.background,
         detached=command.detached or around.detached,
     )
-
-
-def _echoed(upstream: Sequence[Command]) -> str:
-    """What is known of what a pipeline gives to its last command."""
-    if upstream and upstream[-1].program in {"echo", "printf"}:
-        return " ".join(word for word in upstream[-1].words[1:] if word not in {"-e", "-n"})
-    if upstream and upstream[-1].program == "cat" and not upstream[-1].arguments:
-        return upstream[-1].stdin
-    return ""
-
-
-def _handed(command: Command) -> tuple[str, str] | None:
-    """The script that a command gives to another shell, and where that is."""
-    words = command.words
-    if command.program in SHELLS | {"su"}:
-        for flag, text in pairwise(words[1:]):
-            if flag.startswith("-") and not flag.startswith("--") and "c" in flag:
-                return text, command.host
-        return (command.stdin, command.host) if command.stdin and not command.arguments else None
-    if command.program == "eval":
-        return " ".join(words[1:]), command.host
-    if command.program in {"watch", "script"}:
-        return " ".join(command.arguments), command.host
-    if command.program == "ssh":
-        return _sent(command)
-    return None
-
-
-def _sent(command: Command) -> tuple[str, str] | None:
-    rest = [*command.words[1:]]
-    while rest and rest[0].startswith("-"):
-        flag = rest.pop(0)
-        if flag in {"-p", "-i", "-o", "-l", "-F", "-J", "-L", "-R", "-D", "-b", "-E", "-m", "-c"} and rest:
-            rest.pop(0)
-    if not rest:
-        return None
-    host = rest[0].rpartition("@")[2]
-    return " ".join(rest[1:]) or command.stdin, host
-
-
-def _executed(command: Command) -> Iterator[tuple[str, ...]]:
-    """What find runs on what it finds."""
-    words = command.words
-    for at, word in enumerate(words):
-        if command.program == "find" and word in {"-exec", "-execdir", "-ok"}:
-            rest = words[at + 1 :]
-            stop = next((n for n, each in enumerate(rest) if each in {";", "+"}), len(rest))
-            if stop:
-                yield rest[:stop]
-
-
-def _python_text(command: Command) -> str:
-    for flag, text in pairwise(command.words[1:]):
-        if flag.startswith("-") and not flag.startswith("--") and flag.endswith("c"):
-            return text
-    return command.stdin if not [each for each in command.arguments if each != "-"] else ""

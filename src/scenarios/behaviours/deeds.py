@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scenarios.behaviours.commands import Command, commands_of, python_commands, within
+from scenarios.behaviours.command import Command
+from scenarios.behaviours.commands import commands_of, python_commands, within
 from scenarios.behaviours.wrappers import PYTHON, SHELLS
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scenarios.behaviours.account import Account
-    from scenarios.behaviours.commands import Command
+    from scenarios.behaviours.command import Command, Loop
     from scenarios.behaviours.deeds import Deed
 
 __all__ = ["installed_persistence"]
@@ -29,9 +29,7 @@ _STARTUP = re.compile(
 _SETTING = re.compile(
     r"\s*(?:#.*|export\b.*|alias\b.*|\w+=\S*|umask\b.*|set\b.*|shopt\b.*|PS1=.*|(?:if|fi|then)\b.*)?"
 )
-_SUPERVISORS = frozenset(
-    {"supervisord", "pm2", "monit", "runsvdir", "s6-svscan", "forever", "respawn", "daemontools"}
-)
+_SUPERVISORS = frozenset({"supervisord", "pm2", "monit", "runsvdir", "s6-svscan", "forever", "daemontools"})
 _SERVES = re.compile(r"\.(?:py|sh|pl|rb|js|jar)$")
 _ENDLESS = frozenset({"true", ":", "sleep", "[", "test", "[["})
 
@@ -86,14 +84,14 @@ def _starts(path: str, command: Command) -> bool:
 
 def _respawning(account: Account) -> Iterator[Behaviour]:
     """Loops without end, left in the background, whose body starts a program."""
-    loops: defaultdict[tuple[int, int], list[Deed]] = defaultdict(list)
-    for at, deed in enumerate(account.deeds):
+    loops: defaultdict[tuple[int, Loop], list[Deed]] = defaultdict(list)
+    for deed in account.deeds:
+        if deed.command.program == "respawn":
+            yield Behaviour(tag="installed-persistence", evidence=f"ran {deed.command.text}", step=deed.step)
         for loop in deed.command.loops:
             if loop.kind != "for":
-                loops[id(deed.act), loop.number].append(deed)
-        del at
-    for deeds in loops.values():
-        loop = deeds[0].command.loops[-1]
+                loops[id(deed.act), loop].append(deed)
+    for (_, loop), deeds in loops.items():
         if not any(deed.command.background or deed.command.detached for deed in deeds):
             continue
         if _endless([d.command for d in deeds], loop.kind):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import PurePosixPath
 
-    from scenarios.behaviours.commands import Command
+    from scenarios.behaviours.command import Command
 
 __all__ = ["Use", "spelled", "uses_of"]
 

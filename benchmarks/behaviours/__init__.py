@@ -1,0 +1,1 @@
+"""Labelled trials for the instrument of behaviours, and how often it is right about them."""
