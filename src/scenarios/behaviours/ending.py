@@ -138,8 +138,17 @@ def _ends(command: Command) -> bool:
 def _aimed(kills: list[Deed], process: Process, account: Account, host: str) -> Deed | None:
     """The kill that was meant for a process: one that names it, else one of which nobody can tell."""
     there = [deed for deed in kills if host in {deed.command.host, deed.act.host}]
-    certain = [deed for deed in there if _names(deed.command, process, account)]
-    return next(iter(certain), None) or next((deed for deed in there if _unclear(deed.command)), None)
+    certain = next((deed for deed in there if _names(deed.command, process, account)), None)
+    if certain is not None or not _lasting(process, account):
+        return certain
+    return next((deed for deed in there if _unclear(deed.command)), None)
+
+
+def _lasting(process: Process, account: Account) -> bool:
+    """Whether it was there to stay, so that it did not end by itself while something else was killed."""
+    guards = {str(path) for path in account.site.guards}
+    known = _service(account, process) is not None or not guards.isdisjoint(process.argv)
+    return known or bool(_held(process, account))
 
 
 def _names(command: Command, process: Process, account: Account) -> bool:
