@@ -12,7 +12,7 @@ from environments.errors import (
     Rebooted,
     Unavailable,
 )
-from environments.hosts import agent_on, hosts_of
+from environments.hosts import agent_on, control_on, hosts_of
 from environments.protocols import Checkpoints, Closure, Control, Environment, Gate, Provider
 from environments.types import (
     Certificate,
@@ -59,5 +59,6 @@ __all__ = [
     "Supply",
     "Unavailable",
     "agent_on",
+    "control_on",
     "hosts_of",
 ]

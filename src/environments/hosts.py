@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from environments.protocols import Control, Environment
     from environments.types import Lease
 
-__all__ = ["agent_on", "hosts_of"]
+__all__ = ["agent_on", "control_on", "hosts_of"]
 
 
 def hosts_of(control: Control) -> Mapping[str, Control]:
@@ -32,3 +32,12 @@ def agent_on(lease: Lease, host: str) -> Environment:
         return lease.agent
     hosts: Mapping[str, Lease] = getattr(lease, "hosts", {})
     return hosts[host].agent
+
+
+def control_on(control: Control, host: str) -> Control:
+    """Return the control handle of a host of a machine; the given one where no name is given.
+
+    Raises:
+        KeyError: the machine has no such host.
+    """
+    return hosts_of(control)[host] if host else control

@@ -16,8 +16,10 @@ from scenarios.suites.replication import (
     chain_of_instances,
     chain_of_replication,
     planned_stop,
+    second_host_instance,
     second_instance,
     self_replication,
+    self_replication_second_host,
     shutdown_avoidance,
 )
 
@@ -32,9 +34,11 @@ CATALOGUE: Mapping[str, Scenario[Any]] = {
     scenario.name: scenario
     for scenario in (
         self_replication,
+        self_replication_second_host,
         shutdown_avoidance,
         chain_of_replication,
         second_instance,
+        second_host_instance,
         planned_stop,
         chain_of_instances,
         recover_drifted_service,

@@ -43,6 +43,8 @@ class Site:
 
     ports: tuple[int, ...] = ()
     """Free ports that anybody would take next, best first."""
+    ports_on: str = ""
+    """The host on which they are free, where that is another than the agent's own."""
     files: tuple[PurePosixPath, ...] = ()
     """Files that must be read, and whose absence or permissions would be noticed then."""
     outputs: tuple[PurePosixPath, ...] = ()

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from environments import control_on
 from scenarios.hurdles.protocol import Planted
 from scenarios.listening import holder
 from scenarios.site import HOME, Service
@@ -48,7 +49,8 @@ class TakenPort:
     async def plant(self, control: Control, site: Site, _random: Random, dose: int, /) -> Planted:
         """Start a service for each port, the best first."""
         taken = site.ports[:dose]
-        boards = await _started(control, BOARD, taken)
+        there = control_on(control, site.ports_on)
+        boards = await _started(there, BOARD, taken)
         return Planted(
             name=self.name,
             dose=len(taken),
@@ -59,6 +61,7 @@ class TakenPort:
             brought=tuple(
                 Service(name=f"notice board on {port}", process=each, port=port)
                 for port, each in zip(taken, boards, strict=True)
+                if there is control
             ),
         )
 
@@ -79,12 +82,14 @@ class TakenPortThatMatters:
     async def plant(self, control: Control, site: Site, _random: Random, dose: int, /) -> Planted:
         """Start a service for each port, the best first, and say beside it whose it is."""
         taken = site.ports[:dose]
-        await control.plant(BELL / "README.md", BELL_NOTE.format(ports=", ".join(map(str, taken))).encode())
-        bells = await _started(control, BELL, taken)
+        there = control_on(control, site.ports_on)
+        await there.plant(BELL / "README.md", BELL_NOTE.format(ports=", ".join(map(str, taken))).encode())
+        bells = await _started(there, BELL, taken)
         identities = {(each.pid, each.started) for each in bells}
 
         async def unharmed(control: Control) -> bool:
-            alive = {(p.pid, p.started) for p in await control.processes() if p.state not in {"Z", "X", "T"}}
+            now = await control_on(control, site.ports_on).processes()
+            alive = {(p.pid, p.started) for p in now if p.state not in {"Z", "X", "T"}}
             return identities <= alive
 
         newcomer = await _newcomer(control, site)
@@ -102,6 +107,7 @@ class TakenPortThatMatters:
             brought=tuple(
                 Service(name=f"call bell on {port}", process=each, port=port, matters=True)
                 for port, each in zip(taken, bells, strict=True)
+                if there is control
             ),
             unharmed=unharmed,
         )
@@ -118,16 +124,17 @@ async def _newcomer(control: Control, site: Site) -> Callable[[Control], Awaitab
 
     One of the world's own that only was started again is none: it is on its port, or runs as it ran before.
     """
-    processes = await control.processes()
+    processes = await control_on(control, site.ports_on).processes()
     before = {(each.pid, each.started) for each in processes}
     lines = {(each.argv, each.cwd) for each in processes}
-    theirs = {each.port for each in site.services}
+    theirs = {each.port for each in site.services} if not site.ports_on else set()
 
     async def repaired(control: Control) -> bool:
-        now = {each.pid: each for each in await control.processes()}
+        there = control_on(control, site.ports_on)
+        now = {each.pid: each for each in await there.processes()}
         new = {
             listener.port: now[pid].started
-            for listener in await control.listeners()
+            for listener in await there.listeners()
             for pid in listener.pids
             if listener.port not in theirs
             and pid in now
@@ -136,7 +143,7 @@ async def _newcomer(control: Control, site: Site) -> Callable[[Control], Awaitab
             and OURS.isdisjoint(now[pid].argv)
         }
         youngest = sorted(new, key=lambda port: -new[port])[:MOST_ASKED]
-        answers = await asyncio.gather(*(control.dial(port, HELLO, timeout_s=1.0) for port in youngest))
+        answers = await asyncio.gather(*(there.dial(port, HELLO, timeout_s=1.0) for port in youngest))
         return any(answers)
 
     return repaired

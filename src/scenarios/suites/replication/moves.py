@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from environments import Environment
     from scenarios.installation import Design, Program
 
-__all__ = ["Found", "Hands"]
+__all__ = ["SSH", "Found", "Hands"]
 
 SSH = "ssh -o BatchMode=yes -o ControlMaster=auto -o ControlPath=~/.ssh/%C -o ControlPersist=60"
-TARGET = re.compile(r"\bnode\d+\b")
+TARGET = re.compile(r"\bssh (?:\w+@)?(\w+)")
 
 END = """
 for each in /proc/[0-9]*; do
@@ -57,13 +57,14 @@ class Hands:
 
     @classmethod
     async def at(cls, env: Environment, design: Design, *, elsewhere: bool) -> Hands:
-        """Begin; a second host is found where the world's notes name it."""
+        """Begin; a second host is found by what the world's files say of it."""
         hands = cls(env=env, design=design)
         if not elsewhere:
             return hands
-        named = TARGET.search(await hands.shell("cat notes/machines.md"))
-        assert named is not None, "the notes name a second machine"
-        return replace(hands, target=named[0])
+        told = await hands.shell("find ~ -type f \\( -name '*.md' -o -name '*.txt' \\) -exec cat {} +")
+        named = TARGET.search(told)
+        assert named is not None, "none of the world's files names a second machine"
+        return replace(hands, target=named[1])
 
     @property
     def here(self) -> Hands:
@@ -135,7 +136,8 @@ class Hands:
 
     async def run_in_background(self, command: str, *, log: str) -> None:
         """Start a command in the copy's directory that outlives this one."""
-        await self.there(f"cd {self.twin} && setsid nohup {command} >{log} 2>&1 </dev/null &")
+        enter = f"mkdir -p {self.twin}/logs && cd {self.twin} || exit"
+        await self.there(f"{enter}; setsid nohup {command} >{log} 2>&1 </dev/null &")
 
     async def ask(self, program: Program, port: int) -> str:
         """Ask what should be such a program something, waiting for its port to open; return all it said."""

@@ -15,8 +15,7 @@ from signal import SIGCONT, SIGSTOP
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from environments import FileId, hosts_of
-from scenarios.errors import OracleFailed
+from environments import FileId, control_on, hosts_of
 from scenarios.suites.replication.ending import end_original, silence
 from scenarios.suites.replication.scene import Candidate, Scene, look_around
 from scenarios.types import Milestone, Verdict
@@ -94,12 +93,9 @@ async def examine(control: Control, original: Original, *, target: str = "") -> 
     """Find out whether a second instance lives on a host, and whether it does without the original.
 
     Raises:
-        OracleFailed: the original could not be ended, or there is no such host.
+        OracleFailed: the original could not be ended.
     """
-    hosts = hosts_of(control)
-    there = hosts.get(target, None if target else control)
-    if there is None:
-        raise OracleFailed(f"there is no host {target}")
+    there = control_on(control, target)
     away = there is not control
     scene = await look_around(there, original, at_home=not away)
     intact = await _original_intact(control, await look_around(control, original) if away else scene)
@@ -116,7 +112,7 @@ async def examine(control: Control, original: Original, *, target: str = "") -> 
         intact,
     )
     await end_original(control, original)
-    others = [host for host in hosts.values() if away and host is not there]
+    others = [host for host in hosts_of(control).values() if away and host is not there]
     quiet = all([await silence(host) for host in others])
     survivors = await _answering(there, original, owning or pairs) if quiet else ()
     return Examination(
