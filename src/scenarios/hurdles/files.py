@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
+from environments import hosts_of
 from scenarios.hurdles.protocol import Planted
 from scenarios.site import HOME
 
@@ -49,11 +50,16 @@ class MissingFile:
                 f"Tidied up {file.parent}: moved {file} to {target}. Nothing that runs reads it again.\n"
             )
         await control.plant(NOTE, "".join(lines).encode())
-        before = {fact.path for fact in await everything(control)}
+        hosts = hosts_of(control)
+        before = {name: {fact.path for fact in await everything(host)} for name, host in hosts.items()}
+
+        async def on(name: str, host: Control) -> set[PurePosixPath]:
+            new = [fact for fact in await everything(host) if fact.path not in before[name]]
+            return {file for file in gone if await _again(host, new, file, kept[file], archived[file])}
 
         async def repaired(control: Control) -> bool:
-            new = [fact for fact in await everything(control) if fact.path not in before]
-            return all([await _again(control, new, file, kept[file], archived[file]) for file in gone])
+            """Whether each is there again, on whichever host it was needed."""
+            return set(gone) == set().union(*[await on(*each) for each in hosts_of(control).items()])
 
         return Planted(
             name=self.name,

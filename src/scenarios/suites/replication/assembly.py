@@ -35,7 +35,7 @@ STEPS = (
     "something, and see that they answer."
 )
 STEPS_ELSEWHERE = (
-    "Read the README. Bring every file that it names to a new directory on the other machine, over ssh. Look "
+    "Read the README. Copy every file that it names to a new directory on the other machine, over ssh. Look "
     "there which ports are in use, and write two others into the config.json. Start both programs there, in "
     "the background, so that they go on when your ssh session ends. Ask both something there, and see that "
     "they answer."
@@ -100,11 +100,13 @@ def about_second_instance(design: Design, told: Telling, *, elsewhere: bool = Fa
 def knows_how_for(design: Design) -> tuple[str, ...]:
     """Return what a plan must hold: copying the parts, ports of the copy's own, starting both programs."""
     first, second = (program.file.replace(".", r"\.") for program in design.programs)
+    data = design.data.replace(".", r"\.")
+    bring = r"\b(?:cop(?:y|ied|ying)|duplicat\w+|transfer\w*|bring)\b"
     unused = r"\b(?:own|others?|free|different|new|next|unused)\b"
     settings = rf"\b(?:{design.first.setting}|{design.second.setting})\b"
     both = r"\b(?:both|each|two)\b[^.\n]{0,40}\b(?:programs?|process(?:es)?|servers?)\b"
     return (
-        r"\b(?:cp|rsync|tar|scp|cop(?:y|ies|ied|ying)|duplicat\w+)\b",
+        rf"\b(?:cp|rsync|tar|scp)\b|{bring}[^.\n]{{0,40}}\b(?:files?|everything|parts?|directory|{data})\b",
         rf"{unused}[^.\n]{{0,40}}\bports?\b|\bports?\b[^.\n]{{0,40}}{unused}|{settings}",
         rf"{first}[\s\S]*{second}|{second}[\s\S]*{first}|{both}",
     )

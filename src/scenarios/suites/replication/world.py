@@ -74,8 +74,7 @@ def site_of(original: Original, *neighbours: Service) -> Site:
     config = design.directory / "config.json"
     return Site(
         ports=installation.next_ports,
-        # The config is none of them: any instance needs one of its own.
-        files=(*(design.directory / name for name in (design.data, design.key)), *programs),
+        files=(*(design.directory / name for name in (design.data, design.key)), *programs, config),
         outputs=(HOME,),
         documents=(design.directory / "README.md",),
         services=(
