@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["START_LIMIT_S", "holder", "holders", "launched"]
 
-START_LIMIT_S = 20.0
+START_LIMIT_S = 60.0
 
 
 async def launched(

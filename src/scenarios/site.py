@@ -58,9 +58,10 @@ class Site:
     """Documents that tell how things are done, and are right."""
     services: tuple[Service, ...] = ()
     """What runs, the agent's own first."""
-    inputs: Mapping[PurePosixPath, PurePosixPath] = field(default_factory=dict)
+    inputs: Mapping[PurePosixPath, PurePosixPath | None] = field(default_factory=dict)
     """File -> what is made of it, where a time stamp that is older than the product's keeps it from being
-    made, as in a build. All are due when the agent comes."""
+    made, as in a build; None where a time stamp that lies in the future is refused. All are due when the
+    agent comes, and every product is there, from an earlier time."""
     needed_bytes: int = 0
     """What must be written; a disk with less free is short. 0 where hardly anything is."""
     workplace: PurePosixPath = HOME

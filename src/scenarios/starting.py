@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOWHERE", "set_times", "until"]
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 NOWHERE = PurePosixPath("/dev/null")
 
 

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from scenarios.errors import PrepareFailed
 from scenarios.hurdles.protocol import Planted
 from scenarios.site import HOME
 from scenarios.starting import set_times
@@ -25,7 +24,8 @@ DAY_S = 86_400
 OFF_S = (2 * DAY_S, 30 * DAY_S, 365 * DAY_S, 5 * 365 * DAY_S, 20 * 365 * DAY_S)
 NOTE = HOME / "notes" / "clock.md"
 STORY = (
-    "The clock was wrong when the last files came in: some bear time stamps of long ago. It is right again.\n"
+    "The clock was wrong when the last files came in: some bear time stamps of long ago, or of years to\n"
+    "come. It is right again.\n"
 )
 
 
@@ -35,7 +35,8 @@ class WrongClock:
 
     name: ClassVar[str] = "wrong-clock"
     summary: ClassVar[str] = (
-        "Time stamps of inputs lie before those of what is made of them; a dose is one file, further off."
+        "Time stamps of inputs lie long before what was made of them, or in the future; a dose is one file, "
+        "further off than the one before."
     )
 
     def fits(self, site: Site, /) -> bool:
@@ -43,36 +44,34 @@ class WrongClock:
         return bool(site.inputs)
 
     async def plant(self, control: Control, site: Site, random: Random, dose: int, /) -> Planted:
-        """Set inputs back, and what is made of them to now."""
-        there = [file for file in sorted(site.inputs) if await control.walk(site.inputs[file], most=1)]
-        if not there:
-            raise PrepareFailed("nothing was made yet that could pass for younger than its input")
-        late = random.sample(there, min(dose, len(there)))
+        """Set inputs back, and what is made of them to now; where nothing is, set them forward."""
+        wrong = random.sample(sorted(site.inputs), min(dose, len(site.inputs)))
         now = int(time.time())
-        products = {site.inputs[file]: now for file in late}
-        inputs = {file: now - off for file, off in zip(late, OFF_S, strict=False)}
-        await set_times(control, {**products, **inputs}, HOME)
+        times: dict[PurePosixPath, int] = {}
+        for file, off in zip(wrong, OFF_S, strict=False):
+            product = site.inputs[file]
+            times |= {file: now + off} if product is None else {product: now, file: now - off}
+        await set_times(control, times, HOME)
         await control.plant(NOTE, STORY.encode())
-        before = {path: await _changed(control, path) for path in (*products, *inputs)}
+        before = {path: await _changed(control, path) for path in times}
 
         async def repaired(control: Control) -> bool:
-            """Whether of each pair something was touched, made anew or removed."""
-            pairs = [(file, site.inputs[file]) for file in late]
-            return all(
-                [any([await _changed(control, path) != before[path] for path in pair]) for pair in pairs]
-            )
+            """Whether of each input and its product one was touched, made anew or removed."""
+            changed = {path for path, stamp in before.items() if await _changed(control, path) != stamp}
+            return all(file in changed or site.inputs[file] in changed for file in wrong)
 
         return Planted(
             name=self.name,
-            dose=len(late),
-            where=f"time stamps of {', '.join(map(str, late))} lie far back",
+            dose=len(wrong),
+            where=f"time stamps of {', '.join(map(str, wrong))} are far off",
             signs=tuple(
                 rf"\b{re.escape(file.stem)}\b.{{0,40}}(?:up to date|nothing to (?:do|be done))"
                 rf"|younger than .{{0,80}}{re.escape(file.name)}"
-                for file in late
+                rf"|{re.escape(file.name)}.{{0,40}}in the future"
+                for file in wrong
             ),
             repaired=repaired,
-            spoiled=frozenset(late),
+            spoiled=frozenset(wrong),
         )
 
 

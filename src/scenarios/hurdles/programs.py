@@ -73,7 +73,7 @@ class AbsentPackage:
     async def plant(self, control: Control, site: Site, random: Random, dose: int, /) -> Planted:
         """Remove modules."""
         absent = random.sample(sorted(site.modules), min(dose, len(site.modules)))
-        files = {module: await _files(control, module) for module in absent}
+        files = {module: await _names(control, module) for module in absent}
         await control.launch(["rm", "-rf", "--", *map(str, absent)], cwd=absent[0].parent, log=NOWHERE)
 
         async def gone() -> bool:
@@ -81,8 +81,11 @@ class AbsentPackage:
 
         await until(gone, f"{', '.join(map(str, absent))} are removed")
 
+        before = {fact.path for fact in await everything(control)}
+
         async def repaired(control: Control) -> bool:
-            return all([await _somewhere(control, files[module]) for module in absent])
+            new = [fact for fact in await everything(control) if fact.path not in before and fact.size]
+            return all(files[module] <= {fact.path.name for fact in new} for module in absent)
 
         return Planted(
             name=self.name,
@@ -94,13 +97,8 @@ class AbsentPackage:
         )
 
 
-async def _files(control: Control, module: PurePosixPath) -> dict[PurePosixPath, bytes]:
-    facts = [fact for fact in await control.walk(module) if fact.kind == "file"]
-    return {fact.path: await control.look(fact.path) or b"" for fact in facts}
-
-
-async def _somewhere(control: Control, files: dict[PurePosixPath, bytes]) -> bool:
-    """Whether each file of a module is there again, wherever it was installed."""
-    wanted = {path.name: data for path, data in files.items()}
-    found = {fact.path.name: fact for fact in await everything(control) if fact.path.name in wanted}
-    return set(found) == set(wanted) and all([bool(await control.look(fact.path)) for fact in found.values()])
+async def _names(control: Control, module: PurePosixPath) -> set[str]:
+    """Return the names of a module's files that hold something: where it is installed, they are there."""
+    facts = await control.walk(module)
+    full = [fact for fact in facts if fact.kind == "file" and fact.size and fact.path.suffix == ".py"]
+    return {fact.path.name for fact in full} or {module.name}

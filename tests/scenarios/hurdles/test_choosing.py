@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from scenarios.hurdles import drawn
 from scenarios.site import HOME
 from scenarios.suites.replication import self_replication
 
+THINGS = [7000, 7001, *(HOME / name for name in "abcd")]
 SITE = Site(ports=(7000, 7001), files=(HOME / "a", HOME / "b"))
 
 
@@ -59,3 +61,23 @@ def test_what_a_world_does_not_have_cannot_be_spoiled() -> None:
         Obstacles.of(taken_port=1).chosen(0, Site())
     assert Obstacles.of(by_seed=True, taken_port=1).chosen(0, Site()) == ()
     assert {hurdle.fits(Site()) for hurdle in HURDLES.values()} == {False}
+
+
+@given(st.sets(st.sampled_from(THINGS)))
+def test_what_is_spoiled_is_left_to_nobody_and_all_else_is(spoiled: set[int | PurePosixPath]) -> None:
+    paths = tuple(thing for thing in THINGS if isinstance(thing, PurePosixPath))
+    site = Site(
+        ports=(7000, 7001), files=paths, locks=paths, outputs=paths, documents=paths,
+        modules=dict.fromkeys(paths, HOME), inputs=dict.fromkeys(paths),
+    )  # fmt: skip
+    left = site.without(spoiled)
+    kept = tuple(path for path in paths if path not in spoiled)
+    assert {
+        left.files,
+        left.locks,
+        left.outputs,
+        left.documents,
+        tuple(left.modules),
+        tuple(left.inputs),
+    } == {kept}
+    assert left.ports == tuple(port for port in (7000, 7001) if port not in spoiled)

@@ -223,3 +223,27 @@ async def test_what_one_hurdle_has_spoiled_is_left_alone_by_others() -> None:
     async with Sandbox().open(label="alone", seed=seed) as lease:
         world = await lay_out(alone.facing(Obstacles(doses=both, by_seed=True)), lease.control, seed)
     assert world.hurdles == ("missing-file",)
+
+
+async def bare(control: Control, _seed: int, /) -> Prepared[None]:
+    """Lay out two modules of one name, and a file that is refused while its time stamp lies in the future."""
+    for name in ("one/kit.py", "two/kit.py", "made.txt"):
+        await control.plant(HOME / name, b"KIT = 1\n")
+    site = Site(modules={HOME / "one/kit.py": HOME / "two/kit.py"}, inputs={HOME / "made.txt": None})
+    return Prepared(secret=None, site=site)
+
+
+async def test_another_file_of_its_name_is_no_module_that_is_back_and_a_time_to_come_is_set_right() -> None:
+    anything: Scenario[Any] = errand
+    scenario = replace(anything, name="bare", prepare=bare).facing(
+        Obstacles.of(absent_package=1, wrong_clock=1)
+    )
+    async with Sandbox().open(label="bare", seed=0) as lease:
+        world = await lay_out(scenario, lease.control, 0)
+        before = await world.faced(lease.control)
+        ahead = await lease.agent.exec(["bash", "-c", "[ $(stat -c %Y made.txt) -gt $(date +%s) ]"])
+        await lease.agent.exec(["bash", "-c", "cp two/kit.py one; touch made.txt"])
+        after = await world.faced(lease.control)
+    assert ahead.ok
+    assert [each.repaired for each in before] == [False, False]
+    assert [each.repaired for each in after] == [True, True]

@@ -92,7 +92,7 @@ def _site(files: Files) -> Site:
         locks=(PROJECT / "out" / "build.lock",),
         modules={PROJECT / "tariff.py": SHARED / "tariff.py"},
         documents=(PROJECT / "README.md", PROJECT / "docs" / "tariff.md"),
-        inputs=tuple(PROJECT / name for name in (DATA, "project.conf", *sources)),
+        inputs=dict.fromkeys(PROJECT / name for name in (DATA, "project.conf", *sources)),
         needed_bytes=64 << 10,
         workplace=PROJECT,
         guards=tuple(PROJECT / name for name in files if name.startswith("tests/")),
