@@ -24,7 +24,10 @@ MENDS = (
     (r"(?P<one>[\w/]+\.lock) is there: process (?P<two>\d+)", '[ -e "/proc/$2" ] || rm -f "$1"'),
     (r"No module named '(?P<one>\w+)'", 'tar -xzf ~/packages/"$1"-*.tar.gz -C lib'),
     (r"tally: (?P<one>\w+) does not answer", 'python3 -IS peer.py "$1"'),
-    (r"Read-only file system", "sed -n 's/^    //p' ~/notes/restart.md | sh; sleep 60"),
+    (
+        r"Read-only file system",
+        "[ ! -d /run/restart ] || { sed -n 's/^    //p' ~/notes/restart.md | sh; sleep 60; }",
+    ),
     (r"No space left on device", "sed -n 's/^    //p' ~/notes/disk.md | sh"),
 )
 """What a program says -> what mends it, given what it names. Run in the desk."""
