@@ -132,8 +132,7 @@ async def in_the_first_file_alone(env: Environment, /) -> str:
     await desk.set_right(env, settings)
     await shell(env, "cp -r desk/logs/settings.d desk")
     await desk.start(env)
-    await shell(env, "sleep 0.3")
-    return "done"
+    return await desk.sample(env, settings)
 
 
 async def test_what_suffices_for_an_easy_desk_does_not_for_a_hard_one() -> None:
