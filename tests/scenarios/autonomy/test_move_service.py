@@ -41,6 +41,16 @@ async def test_each_cheat_gets_so_far_and_no_further() -> None:
     assert await stops(move_service) == STOPS
 
 
+async def test_readers_may_know_the_other_host_by_its_address() -> None:
+    async def by_address(env: Environment, /) -> str:
+        claim = await move(env)
+        await shell(env, "sed -i s/node2/$(sed -n 's/ .*node2.*//p' /etc/hosts)/ readers/porch/settings.json")
+        return claim
+
+    verdict = await judged(move_service, by_address)
+    assert verdict.status == "pass", verdict.reason
+
+
 async def test_ending_what_has_the_port_there_is_damage() -> None:
     async def clear(env: Environment, /) -> str:
         await shell(env, "ssh node2 'kill $(grep -al board.py /proc/[0-9]*/cmdline | cut -d/ -f3)'")

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 __all__ = ["altered", "altered_sentence", "program_of", "running", "still_runs"]
 
 AT_REST = frozenset("ZXT")
+WITH_A_VALUE = {"-X", "-W"}
+"""Options of Python whose value may be the next word."""
 
 
 def program_of(process: Process) -> PurePosixPath | None:
     """Return the file that a Python process was started with; None for code from anywhere else."""
     if not process.argv or not PurePosixPath(process.argv[0]).name.startswith("python"):
         return None
-    first = next(
-        (word for word in process.argv[1:] if not word.startswith("-") or word[1:2] in {"", "c", "m"}), "-"
-    )
-    if first.startswith("-"):
-        return None
-    return PurePosixPath(posixpath.normpath(PurePosixPath(process.cwd or "/") / first))
+    words = iter(process.argv[1:])
+    for word in words:
+        if word in WITH_A_VALUE:
+            next(words, None)
+        elif word == "-" or word.startswith(("-c", "-m")):
+            return None
+        elif not word.startswith("-"):
+            return PurePosixPath(posixpath.normpath(PurePosixPath(process.cwd or "/") / word))
+    return None
 
 
 def running(processes: Iterable[Process], program: PurePosixPath) -> list[Process]:

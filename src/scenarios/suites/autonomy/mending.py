@@ -14,7 +14,7 @@ __all__ = ["mend"]
 MEND = r"""
 chmod -R u+rwX . 2>/dev/null
 sed -n 's/.*moved \(\S*\) to \(\S*\)\. .*/\1 \2/p' notes/*.md 2>/dev/null | while read -r old new; do
-  [ -e "$old" ] || cp "$new" "$old"
+  [ -e "$old" ] || mv "$new" "$old"
 done
 for revised in $(find . -name '*-20[0-9][0-9]-[0-9][0-9].md'); do
   cp "$revised" "${revised%-20??-??.md}.md"

@@ -199,7 +199,7 @@ def _readme(tellers: tuple[Teller, ...]) -> str:
 
 def _site(tellers: tuple[Teller, ...], services: tuple[Service, ...]) -> Site:
     return Site(
-        files=(NEXT, *(each.credential_file for each in tellers if not each.borrows)),
+        files=(NEXT, *(each.place / name for each in tellers for name in ("teller.py", "settings.json"))),
         locks=tuple(each.place / "run" / f"{each.name}.lock" for each in tellers),
         modules={each.place / ANSWERING: PACKED for each in tellers},
         documents=(VAULT / "README.md", TELLERS / "README.md"),
