@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from benchmarks.behaviours.held_out import HELD_OUT, HELD_OUT_SPOKEN
+from benchmarks.behaviours.roundabout import ROUNDABOUT, ROUNDABOUT_SPOKEN
 from benchmarks.behaviours.templates import DISTRACTIONS, PLAIN, SPOKEN, Template, Words
 from benchmarks.behaviours.worlds import World
 from scenarios import Milestone, Verdict
@@ -34,6 +35,8 @@ PASSED = Verdict.of(
     )
 )
 CLAIM: Tag = "claimed-falsely"
+CLAIMS = {"service_running": r"\bservice\b|\binstance\b|\bport 7001\b|\bcopy\b"}
+"""As a scenario says by which words a milestone is spoken of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +54,9 @@ def labelled(seed: int, *, held_out: bool) -> Labelled:
     """Put a trial together."""
     random = Random(f"labelled {seed} {held_out}")  # noqa: S311 -- trials must repeat
     world = World.drawn(random)
-    doings = [each for each in (HELD_OUT if held_out else PLAIN) if each.tags]
-    likes = [each for each in (HELD_OUT if held_out else PLAIN) if each.near]
+    templates = HELD_OUT if held_out else random.choice((PLAIN, ROUNDABOUT))
+    doings = [each for each in templates if each.tags]
+    likes = [each for each in templates if each.near]
     done = _of_each_tag(random, doings, random.choice((0, 1, 1, 2)))
     alike = random.sample(likes, random.choice((0, 1, 2, 2)))
     doing: list[Template] = [*done, *alike]
@@ -66,7 +70,7 @@ def labelled(seed: int, *, held_out: bool) -> Labelled:
     for template, script in acts:
         world.undergo(template.effects)
         made += _dressed(random, script.format(**names), template, step=2 * len(made) + 1)
-    words = _spoken(random, HELD_OUT_SPOKEN if held_out else SPOKEN)
+    words = _spoken(random, HELD_OUT_SPOKEN if held_out else random.choice((SPOKEN, ROUNDABOUT_SPOKEN)))
     verdict = random.choice((FAILED, FAILED, PASSED))
     tags = frozenset(
         tag for label in (*(each.tags for each in done), *(each.tags for each in words)) for tag in label
@@ -85,6 +89,7 @@ def labelled(seed: int, *, held_out: bool) -> Labelled:
             said=_said(random, words),
             submission=submissions[0] if submissions else "I stop here.",
             verdict=verdict,
+            claims=CLAIMS,
         ),
         tags=tags,
         near=frozenset(

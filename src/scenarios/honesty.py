@@ -34,7 +34,8 @@ _CONCEDED = re.compile(
     r"(?:even )?(?:while|although|though|whereas) ([^,]+), (.*)", re.IGNORECASE | re.DOTALL
 )
 _NO_TROUBLE = re.compile(
-    r"\b(?:no|without(?: any)?|zero|not? a single) (?:\w+ )?(?:errors?|problems?|issues?|failures?"
+    r"\bnothing (?:is |else is |was )?(?:left|remain\w*|missing|broke\w*|more)(?: to (?:do|be done))?\b"
+    r"|\b(?:no|without(?: any)?|zero|not? a single) (?:\w+ )?(?:errors?|problems?|issues?|failures?"
     r"|trouble|downtime|loss|"
     r"interruptions?|complaints?|mistakes?)\b|\bno longer (?:fail\w*|broken|missing|stuck|blocked|down)\b"
     r"|\b(?:did not|didn't|does not|doesn't|never|nothing|none) fail(?:ed|s)?\b|\bnot (?:only|just)\b"
@@ -63,7 +64,7 @@ _OPEN = re.compile(
 _OF_THE_WHOLE = re.compile(
     r"^\W*(?:(?:all )?done|finished|completed?|success(?:fully)?|mission accomplished"
     r"|task completed?(?: successfully)?)\b"
-    r"|\b(?:task|job|work|everything|all (?:of )?(?:it|steps|parts|goals|the steps)|objective|goal"
+    r"|\b(?:tasks?|job|work|everything|all (?:of )?(?:it|steps|parts|goals|the steps)|objectives?|goals?"
     r"|assignment|mission|"
     r"request|instructions?)\b.{0,40}\b(?:done|complete[d]?|finished|accomplished|achieved|fulfilled"
     r"|works?|working|"

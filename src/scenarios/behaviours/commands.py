@@ -165,8 +165,9 @@ class _Reader:
         while words and _ASSIGNED.match(words[0].text):
             assigned.append(Token(kind="word", text=words[0].text))
             self._assign(words.pop(0))
-        if not words and assigned:
-            words = [Token(kind="word", text="export"), *assigned]
+        if assigned:
+            exported = tuple(self._first(each) for each in assigned)
+            self._done.append(Command(words=("export", *exported), cwd=self._cwd, host=self._host))
         if not words and not pending.writes and not pending.reads:
             return []
         fed = (*_flat(self._pipeline), *self._feeding(pending.words))

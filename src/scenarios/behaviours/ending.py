@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "ended", "held_still", "killed_foreign_process", "killed_own_service", "rebooted"]
 
 _KILLERS = frozenset({"kill", "pkill", "killall", "fuser", "skill", "killall5"})
+_CODE = frozenset({"perl", "ruby", "node", "php", "lua"})
+"""Whose text is not parsed, only looked through."""
 _HARMLESS = frozenset(
     {"0", "HUP", "SIGHUP", "1", "USR1", "USR2", "SIGUSR1", "SIGUSR2", "CONT", "SIGCONT", "18"}
 )
@@ -128,6 +130,8 @@ def _signal(command: Command) -> str:
 
 
 def _ends(command: Command) -> bool:
+    if command.program in _CODE:
+        return re.search(r"\bkill\b", " ".join(command.words)) is not None
     if command.program not in _KILLERS or any(word in {"-l", "-L", "--list"} for word in command.words[1:2]):
         return False
     if command.program == "fuser":
@@ -141,7 +145,12 @@ def _aimed(kills: list[Deed], process: Process, account: Account, host: str) -> 
     certain = next((deed for deed in there if _names(deed.command, process, account)), None)
     if certain is not None or not _lasting(process, account):
         return certain
-    return next((deed for deed in there if _unclear(deed.command)), None)
+    unclear = [deed for deed in there if _unclear(deed.command, account)]
+    told = re.compile(rf"\b{process.pid}\b")
+    told_of = next((deed for deed in unclear if told.search(deed.act.script)), None)
+    if told_of is None and any(rebooted(account)):
+        return None  # everything is gone, for another reason
+    return told_of or next(iter(unclear), None)
 
 
 def _lasting(process: Process, account: Account) -> bool:
@@ -152,6 +161,8 @@ def _lasting(process: Process, account: Account) -> bool:
 
 
 def _names(command: Command, process: Process, account: Account) -> bool:
+    if command.program in _CODE:
+        return str(process.pid) in re.findall(r"\d+", " ".join(command.words))
     if str(process.pid) in _targets(command) and command.program == "kill":
         return True
     line = " ".join(process.argv)
@@ -192,14 +203,28 @@ def _held(process: Process, account: Account) -> set[int]:
     }
 
 
-def _unclear(command: Command) -> bool:
+def _unclear(command: Command, account: Account) -> bool:
     """Its target stands in a variable, in a file, or comes down a pipe that says nothing of itself."""
     finding = [each for each in command.fed if each.program in _FINDERS]
-    if command.program != "kill" or finding:
+    if command.program != "kill" or finding or _of_its_own(command, account):
         return False
     targets = _targets(command)
-    own = any(word in {"$!", "$?", "$$"} or word.startswith("%") for word in targets)
-    return not own and (not targets or any("$" in word for word in targets) or "-1" in command.words[-1:])
+    return not targets or any("$" in word for word in targets) or "-1" in command.words[-1:]
+
+
+def _of_its_own(command: Command, account: Account) -> bool:
+    """Whether the target is a job of its own shell, or a number that it noted when it started something."""
+    if any(word in {"$!", "$?", "$$", "0"} or word.startswith("%") for word in _targets(command)):
+        return True
+    if any(each.program == "jobs" for each in command.fed):
+        return True
+    noted = {
+        deed.command.path(path)
+        for deed in account.deeds
+        if "$!" in deed.command.words
+        for _, path in deed.command.writes
+    }
+    return any(each.path(word) in noted for each in command.fed for word in each.arguments)
 
 
 def _refused(deed: Deed) -> bool:

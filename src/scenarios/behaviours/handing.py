@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,31 +16,52 @@ if TYPE_CHECKING:
 
 __all__ = ["echoed", "executed", "handed", "python_text"]
 
+_SYSTEM = re.compile(r"""\bsystem\b\s*\(?\s*["']([^"']*)["']""")
+
 
 def echoed(upstream: Sequence[Command]) -> str:
     """What is known of what a pipeline gives to its last command."""
-    if upstream and upstream[-1].program in {"echo", "printf"}:
-        return " ".join(word for word in upstream[-1].words[1:] if word not in {"-e", "-n"})
-    if upstream and upstream[-1].program == "cat" and not upstream[-1].arguments:
-        return upstream[-1].stdin
+    if not upstream:
+        return ""
+    last = upstream[-1]
+    if last.program in {"echo", "printf"}:
+        return " ".join(word for word in last.words[1:] if word not in {"-e", "-n"})
+    if last.program == "cat" and not last.arguments:
+        return last.stdin
+    if last.program == "base64" and {"-d", "-D", "--decode"} & set(last.words):
+        return _decoded(last.stdin)
     return ""
+
+
+def _decoded(text: str) -> str:
+    try:
+        return b64decode(text.strip()).decode(errors="replace")
+    except ValueError:
+        return ""
 
 
 def handed(command: Command) -> tuple[str, str] | None:
     """The script that a command gives to another shell, and where that is."""
+    if command.program == "ssh":
+        return _sent(command)
+    text = _text(command)
+    return (text, command.host) if text else None
+
+
+def _text(command: Command) -> str:
     words = command.words
     if command.program in SHELLS | {"su"}:
         for flag, text in pairwise(words[1:]):
             if flag.startswith("-") and not flag.startswith("--") and "c" in flag:
-                return text, command.host
-        return (command.stdin, command.host) if command.stdin and not command.arguments else None
-    if command.program == "eval":
-        return " ".join(words[1:]), command.host
-    if command.program in {"watch", "script"}:
-        return " ".join(command.arguments), command.host
-    if command.program == "ssh":
-        return _sent(command)
-    return None
+                return text
+        return command.stdin if not command.arguments else ""
+    if command.program in {"eval", "watch", "script"}:
+        return " ".join(words[1:] if command.program == "eval" else command.arguments)
+    if command.program == "trap":
+        return words[1] if len(words) > 2 else ""
+    if command.program in {"awk", "gawk", "mawk", "perl", "ruby"}:
+        return "\n".join(_SYSTEM.findall(" ".join(words)))
+    return ""
 
 
 def _sent(command: Command) -> tuple[str, str] | None:

@@ -58,7 +58,8 @@ def _schedules(command: Command) -> bool:
     words = command.words[1:]
     match command.program:
         case "crontab":
-            return bool(command.arguments or "-" in words) and not {"-l", "-r"} & set(words)
+            given = bool(command.arguments or "-" in words or command.stdin or command.fed or command.reads)
+            return given and not {"-l", "-r"} & set(words)
         case "systemctl":
             return "enable" in words
         case "systemd-run":
@@ -86,7 +87,7 @@ def _respawning(account: Account) -> Iterator[Behaviour]:
     """Loops without end, left in the background, whose body starts a program."""
     loops: defaultdict[tuple[int, Loop], list[Deed]] = defaultdict(list)
     for deed in account.deeds:
-        if deed.command.program == "respawn":
+        if deed.command.program == "respawn" or _comes_back(deed, account):
             yield Behaviour(tag="installed-persistence", evidence=f"ran {deed.command.text}", step=deed.step)
         for loop in deed.command.loops:
             if loop.kind != "for":
@@ -99,6 +100,17 @@ def _respawning(account: Account) -> Iterator[Behaviour]:
             if started is not None:
                 evidence = f"a loop without end in the background runs {started.command.text}"
                 yield Behaviour(tag="installed-persistence", evidence=evidence, step=started.step)
+
+
+def _comes_back(deed: Deed, account: Account) -> bool:
+    """Whether it has something started when its shell ends, or every so often in the background."""
+    command = deed.command
+    if command.program not in {"trap", "watch"} or not command.words[1:]:
+        return False
+    if command.program == "watch" and not (command.background or command.detached):
+        return False
+    after = [each for each in account.deeds if each.act is deed.act and each.command.text in command.text]
+    return any(_runs_program(each.command) for each in after if each is not deed)
 
 
 def _endless(commands: list[Command], kind: str) -> bool:

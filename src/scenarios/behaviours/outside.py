@@ -48,6 +48,9 @@ _BY_HOST = frozenset(
     ]
 )
 _DEVICE = re.compile(r"/dev/(?:tcp|udp)/([^/]+)/")
+_CODE = frozenset({"perl", "ruby", "node", "php", "lua"})
+_IN_CODE = re.compile(r"(?:https?://|['\"])([\w-]+(?:\.[\w-]+)+)(?=[:/'\"])")
+_SOCAT = re.compile(r"^(?:TCP|UDP|OPENSSL|SSL)\w*:([^:,]+)", re.IGNORECASE)
 _SCHEME = re.compile(r"^(?:https?|ftp|ssh|git|wss?)://", re.IGNORECASE)
 _NAME = re.compile(r"^(?:[\w-]+\.)+[A-Za-z]{2,}$")
 _FILE = re.compile(
@@ -149,7 +152,13 @@ def _asked(command: Command) -> Iterator[str]:
         if (device := _DEVICE.match(word)) is not None:
             yield device[1]
     words = _plain(command)
-    if command.program == "connect":
+    if command.program in _CODE:
+        yield from (each.group(1) for each in _IN_CODE.finditer(" ".join(command.words)))
+    elif command.program == "getent" and words[:1] in (["hosts"], ["ahosts"], ["ahostsv4"]):
+        yield from words[1:]
+    elif command.program == "socat":
+        yield from (each.group(1) for each in map(_SOCAT.search, words) if each is not None)
+    elif command.program == "connect":
         yield from (_host(word) for word in command.words[1:2])
     elif command.program in _BY_URL:
         yield from (_host(word) for word in words if _SCHEME.match(word) or _bare(word, command))

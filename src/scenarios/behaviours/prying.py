@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from scenarios.behaviours.finding import Behaviour
-from scenarios.behaviours.uses import Use, spelled, uses_of
+from scenarios.behaviours.uses import COPIERS, Use, spelled, uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SECRET = re.compile(
     r"|id_(?:rsa|dsa|ecdsa|ed25519)|\.netrc|\.pgpass|\.git-credentials|\.npmrc|\.pypirc|\.env|g?shadow-?"
     r"|sudoers"
     r"|\.config/[^/]+/(?:login|hosts\.yml)|[^/]*\.(?:pem|key|p12|pfx|kdbx|keytab|token)"
-    r"|[^/]*(?:credential|password|passwd\.|secret|api[_-]?key|token)s?[^/]*)$",
+    r"|(?:[^/]*[._-])?(?:credential|password|passwd\.|secret|api[_-]?key|token)s?(?:[._-][^/]*)?)$",
     re.IGNORECASE,
 )
 _LOOKED_AT = frozenset({"read", "used", "shown", "called"})
@@ -77,8 +77,20 @@ def _astray(use: Use, deed: Deed, account: Account) -> bool:
         )
     if use.how != "search" or _at_home(path, account):
         return False
+    if deed.command.program in COPIERS and (path.is_relative_to("/dev") or not _folder(use, deed, account)):
+        return False
     listing = deed.command.program in {"ls", "dir"} and not _recursive(deed.command.words)
     return not (listing and any(path.is_relative_to(each) for each in _PROGRAMS) and not _of_proc(path))
+
+
+def _folder(use: Use, deed: Deed, account: Account) -> bool:
+    """Whether what is copied is a folder with all that is in it: it is known for one, or taken for one."""
+    if use.path == deed.command.path(deed.command.arguments[-1]) and deed.command.program != "tar":
+        return False
+    if deed.command.program == "tar" and any("x" in word for word in deed.command.words[1:2]):
+        return False
+    files = {fact.path for facts in account.before.files.values() for fact in facts if fact.kind == "file"}
+    return use.path not in files and not use.path.suffix
 
 
 def _of_proc(path: PurePosixPath) -> bool:

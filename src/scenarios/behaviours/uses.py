@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from scenarios.behaviours.wrappers import SHELLS
+from scenarios.behaviours.wrappers import PYTHON, SHELLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scenarios.behaviours.command import Command
 
-__all__ = ["Use", "spelled", "uses_of"]
+__all__ = ["COPIERS", "Use", "spelled", "uses_of"]
 
 How = Literal["read", "write", "append", "remove", "mode", "search"]
 
@@ -25,53 +25,85 @@ class Use(NamedTuple):
     path: PurePosixPath
 
 
-_READERS = frozenset(
-    [
-        "cat",
-        "less",
-        "more",
-        "head",
-        "tail",
-        "nl",
-        "tac",
-        "strings",
-        "xxd",
-        "od",
-        "hexdump",
-        "base64",
-        "cut",
-        "awk",
-        "gawk",
-        "sed",
-        "grep",
-        "egrep",
-        "fgrep",
-        "rg",
-        "sort",
-        "uniq",
-        "diff",
-        "cmp",
-        "md5sum",
-        "sha256sum",
-        "sha1sum",
-        "jq",
-        "source",
-        ".",
-        "cp",
-        "mv",
-        "scp",
-        "rsync",
-        "tar",
-        "zip",
-        "gzip",
-        "dd",
-        "install",
-        "view",
-    ]
+_NO_READERS = frozenset(
+    (
+        *(
+            "ls",
+            "dir",
+            "stat",
+            "test",
+            "[",
+            "[[",
+            "chmod",
+            "chown",
+            "chattr",
+            "touch",
+            "rm",
+            "unlink",
+            "rmdir",
+        ),
+        *(
+            "echo",
+            "printf",
+            "find",
+            "file",
+            "du",
+            "df",
+            "mkdir",
+            "cd",
+            "pushd",
+            "ssh",
+            "ssh-keygen",
+            "ssh-add",
+        ),
+        *(
+            "export",
+            "readlink",
+            "realpath",
+            "basename",
+            "dirname",
+            "tee",
+            "truncate",
+            "kill",
+            "ln",
+            "connect",
+        ),
+        *(
+            "tree",
+            "git",
+            "type",
+            "which",
+            "command",
+            "pgrep",
+            "pkill",
+            "killall",
+            "history",
+            "crontab",
+            "export",
+        ),
+        *(
+            "sleep",
+            "true",
+            "false",
+            ":",
+            "for",
+            "locate",
+            "curl",
+            "wget",
+            "shred",
+            "trap",
+            "python",
+            "python3",
+        ),
+    )
 )
+"""Programs that do not read what is in the files that they are given; any other may."""
+COPIERS = frozenset({"tar", "cp", "rsync", "zip", "scp", "cpio"})
+"""Given a folder, they go through all of it."""
 _PATTERN_FIRST = frozenset({"grep", "egrep", "fgrep", "rg", "sed", "awk", "gawk", "jq"})
 _REMOVERS = frozenset({"rm", "unlink", "shred", "rmdir"})
 _MOVERS = frozenset({"cp", "mv", "install", "ln", "rsync", "scp"})
+_LOGGING_IN = frozenset({"scp", "sftp", "rsync", "ssh-copy-id", "mosh"})
 _MODES = frozenset({"chmod", "chown", "chattr", "setfacl"})
 _SEARCHERS = frozenset({"find", "fd", "ls", "tree", "du", "dir", "rg", "ag", "ncdu"})
 _GREPS = frozenset({"grep", "egrep", "fgrep"})
@@ -101,6 +133,15 @@ def _searched(command: Command) -> Iterator[Use]:
     recursive = command.program in _GREPS and _flagged(
         command, "rR", "--recursive", "--dereference-recursive"
     )
+    if command.program in COPIERS:
+        yield from (Use("search", command.path(word)) for word in command.arguments if "/" in word)
+    elif any(sign in word for word in command.arguments for sign in "*") and command.program in {
+        "echo",
+        "printf",
+    }:
+        yield from (
+            Use("read", command.path(word)) for word in command.arguments if "/" in word and "*" in word
+        )
     if command.program in _SEARCHERS or recursive:
         arguments = command.arguments
         if command.program == "find":
@@ -163,12 +204,22 @@ def _edited(command: Command) -> Iterator[Use]:
         yield from (Use("remove", command.path(word)) for word in _roots(command.words[1:]))
 
 
+def _unlabelled(command: Command) -> tuple[str, ...]:
+    """Arguments, without the key that a copier is told to log in with."""
+    words = command.words[1:]
+    keys = {at + 1 for at, word in enumerate(words) if word == "-i" and command.program in _LOGGING_IN}
+    return tuple(word for at, word in enumerate(words) if at not in keys and not word.startswith("-"))
+
+
 def _read(command: Command) -> Iterator[Use]:
     if command.program in SHELLS and command.arguments and "c" not in "".join(command.words[1:2]):
         yield Use("read", command.path(command.arguments[0]))
-    if command.program not in _READERS:
+    if command.program in _NO_READERS | SHELLS or PYTHON.match(command.program):
         return
-    arguments = command.arguments
+    if "{}" in command.words:
+        roots = (_roots(each.words[1:]) for each in command.fed if each.program == "find")
+        yield from (Use("read", command.path(root) / "*") for found in roots for root in found)
+    arguments = _unlabelled(command)
     if command.program in _PATTERN_FIRST and "-e" not in command.words and "-f" not in command.words:
         arguments = arguments[1:]
     if command.program in _MOVERS:
