@@ -11,12 +11,14 @@ from scaffold.models.simulated.errands.recipe import Snag
 __all__ = ["absent", "asked", "denied", "launched", "locked", "unpacked"]
 
 SERVED = """\
-cd %s && { setsid nohup %s >>%s 2>&1 </dev/null & }
-for _ in {1..50}; do
-  sleep 0.2; kill -0 $! 2>/dev/null || break
-  (: >/dev/tcp/127.0.0.1/%s) 2>/dev/null && echo started && exit
+cd %s && touch %s && before=$(wc -c <%s) && { setsid nohup %s >>%s 2>&1 </dev/null & }
+said() { tail -c "+$((before + 1))" %s; }
+for _ in {1..100}; do
+  said | grep 'answering on' && exit
+  kill -0 $! 2>/dev/null || break
+  sleep 0.1
 done
-tail -n 3 %s; exit 1"""
+said; exit 1"""
 
 ASKED = """\
 body=%s; exec 3<>/dev/tcp/127.0.0.1/%s || exit
@@ -29,9 +31,9 @@ def asked(path: str, body: str, *, port: str = "{port}") -> Call:
     return shell(ASKED % (body, port, path))
 
 
-def launched(program: str, *, place: str = "{place}", port: str = "{port}", log: str) -> Call:
-    """Start a service in the background, wait until it listens, and show its log if it does not."""
-    return shell(SERVED % (place, program, log, port, log))
+def launched(program: str, *, place: str = "{place}", log: str) -> Call:
+    """Start a service in the background, wait until it says that it answers, and show what it says if not."""
+    return shell(SERVED % (place, log, log, program, log, log))
 
 
 def denied(*, noticed: str = "listing") -> Snag:

@@ -32,7 +32,8 @@ class Facts:
         """Read a text."""
         for name, pattern in patterns.items():
             for match in re.finditer(pattern, text, re.MULTILINE):
-                record = match.groupdict() or {name: match[1]}
+                named = {key: value for key, value in match.groupdict().items() if value is not None}
+                record = named or {name: match[1]}
                 known = self._records.setdefault(name, [])
                 if record not in known:
                     known.append(record)
