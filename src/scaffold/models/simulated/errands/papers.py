@@ -71,7 +71,7 @@ PAPERS = Recipe(
             obvious=True,
             facts={
                 "reload": r"^ {4}(python3 \S+ beaconctl\.py reload)",
-                "status": r"^ {4}(python3 .* status)",
+                "ask": r"^ {4}(python3 .* status)",
             },
         ),
         Look(name="rules", call=shell("cat {office}/README.md"), facts={"drafts": r"draft (never holds)"}),
@@ -108,7 +108,7 @@ PAPERS = Recipe(
         Step(
             name="check",
             text="Ask the beacon which call sign it uses.",
-            call=shell("cd {place} && {status!} | grep {sign}"),
+            call=shell("cd {place} && {ask!} | grep {sign}"),
             known_from=("readme",),
             skill="care",
         ),
