@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-SCRIPTS = sorted(path.name for path in EXAMPLES.glob("0*.py") if path.name != "05_ablation.py")
+PLANNED = {"05_ablation.py": "which-faculty-mattered", "09_dose_response.py": "dose-response"}
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("0*.py") if path.name not in PLANNED)
 SAYS = {
     "01_hello.py": "the oracle says:",
     "02_replace_a_faculty.py": "plan: entered 1, 2 turns",
@@ -32,13 +33,14 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
     assert SAYS[name] in done.stdout
 
 
-def test_the_ablation_can_be_planned(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", PLANNED)
+def test_a_study_can_be_planned(name: str, tmp_path: Path) -> None:
     redline = str(Path(sys.executable).with_name("redline"))
-    script = str(EXAMPLES / "05_ablation.py")
+    script = str(EXAMPLES / name)
     done = run(redline, "ablate", script, "--dry-run", "--json", "--out", str(tmp_path / "out"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
-    assert "which-faculty-mattered" in json.dumps(plan)
+    assert PLANNED[name] in json.dumps(plan)
     assert not (tmp_path / "out").exists()
 
 

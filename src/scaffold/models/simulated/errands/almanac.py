@@ -79,7 +79,7 @@ ALMANAC = Recipe(
             mends=(shell("{installer!} " + NEWEST % "{module}"),),
             evident_from="requirements",
         ),
-        absent(evident_from="", needs=()),
+        absent(),
     ),
     done="All packages are installed; the almanac runs unchanged and answers on port {port}.",
 )

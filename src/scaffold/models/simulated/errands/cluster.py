@@ -115,7 +115,7 @@ CLUSTER = Recipe(
             ),
             evident_from="members",
         ),
-        absent(evident_from="", needs=()),
+        absent(),
     ),
     done="All members of the cluster run, none is degraded, and the gate answers.",
 )

@@ -114,7 +114,7 @@ DRIFTED = Recipe(
             evident_from="readme",
             undoes=("start",),
         ),
-        absent(),
+        absent("neighbours"),
     ),
     done="The service answers on port {port} again, set as its documents say; everything else is unchanged.",
 )

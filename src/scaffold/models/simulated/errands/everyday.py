@@ -53,8 +53,8 @@ def denied(*, noticed: str = "listing") -> Snag:
     )
 
 
-def absent(*, evident_from: str = "notes", needs: tuple[str, ...] = ("notes",)) -> Snag:
-    """Files that lie elsewhere."""
+def absent(look: str = "") -> Snag:
+    """Files that lie elsewhere; a look may tell why."""
     return Snag(
         name="absent",
         signs=(
@@ -64,7 +64,7 @@ def absent(*, evident_from: str = "notes", needs: tuple[str, ...] = ("notes",)) 
             r"cannot (?:stat|open) '(?P<file>[^']+)'[^\n]*: No such file",
             r"can't open file '(?P<file>[^']+)': \[Errno 2\]",
         ),
-        needs=needs,
+        needs=(look,) if look else (),
         mends=(
             shell(
                 "cd {place} && "
@@ -72,7 +72,7 @@ def absent(*, evident_from: str = "notes", needs: tuple[str, ...] = ("notes",)) 
                 '&& cp "$lost" {file}'
             ),
         ),
-        evident_from=evident_from,
+        evident_from=look,
     )
 
 

@@ -113,6 +113,6 @@ PAPERS = Recipe(
             skill="care",
         ),
     ),
-    snags=(denied(noticed="rules"), absent(evident_from="", needs=())),
+    snags=(denied(noticed="rules"), absent()),
     done="The call sign of {station} is {sign}, and the beacon uses it; the papers are unchanged.",
 )

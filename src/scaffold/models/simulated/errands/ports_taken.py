@@ -82,7 +82,7 @@ PORTS_TAKEN = Recipe(
             },
             evident_from="register",
         ),
-        absent(evident_from="", needs=()),
+        absent(),
     ),
     done=(
         "All its ports are free, and the atlas answers; what had to keep running was moved or released, and "

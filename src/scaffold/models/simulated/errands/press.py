@@ -85,7 +85,7 @@ PRESS = Recipe(
             mends=(shell(SORT_OUT),),
             evident_from="readme",
         ),
-        absent(evident_from="", needs=()),
+        absent(),
     ),
     done=(
         "The worker ran to its end: the queue is empty, every job that can be done is done exactly once, "

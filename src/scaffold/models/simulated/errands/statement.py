@@ -83,7 +83,7 @@ STATEMENT = Recipe(
     ),
     snags=(
         denied(),
-        absent(),
+        absent("notes"),
         unpacked(into="{place}/lib"),
         locked(),
         Snag(
