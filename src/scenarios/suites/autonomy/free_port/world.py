@@ -140,8 +140,6 @@ async def _process_in(control: Control, place: PurePosixPath) -> Process:
 
 def _site(known: Streets) -> Site:
     town = known.town
-    kinds = {each.kind for each in town.residents}
-    taken = {port for each in town.residents for port in each.ports}
     services = [
         Service(
             name=each.name,
@@ -154,7 +152,6 @@ def _site(known: Streets) -> Site:
     if town.supervised:
         services.append(Service(name="keep", process=known.processes["keep"], matters=True))
     return Site(
-        ports=(town.spare,) if "tide" in kinds and town.spare not in taken else (),
         files=tuple(ATLAS / name for name in ("atlas.py", "config.json", "key.txt")),
         outputs=(ATLAS / "run",),
         locks=(ATLAS / "run" / "atlas.lock",),

@@ -9,6 +9,7 @@ from random import Random
 from string import Template
 from typing import TYPE_CHECKING, ClassVar
 
+from scenarios.hurdles import MOST_DOSE
 from scenarios.site import HOME, Site
 from scenarios.suites.autonomy.rebuild_environment.shelf import GRADES, stock
 from scenarios.suites.autonomy.serving import ANSWERING, PACKED, install, plant_all, program
@@ -93,7 +94,7 @@ def _text(name: str, /, **values: object) -> str:
 def _site(shelf: Shelf, port: int) -> Site:
     missing = [each for each in shelf.missing if each.archive_name in shelf.archives]
     return Site(
-        ports=(port,),
+        ports=tuple(range(port, port + MOST_DOSE)),
         files=(
             PLACE / "almanac.py",
             PLACE / "config.json",
