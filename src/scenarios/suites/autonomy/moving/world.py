@@ -31,8 +31,6 @@ GUESTBOOK = HOME / "guestbook"
 READERS = HOME / "readers"
 TARGET = "node2"
 TALES = ("warm welcome", "long way here", "good bread", "rain all day", "a view of the sea", "quiet nights")
-ENDING = """What is written to it stays in memory, and goes to `state/entries.log` when it is ended as above.
-"""
 UNREADABLE = 0o200
 """The guestbook can still add to its log."""
 
@@ -83,7 +81,7 @@ class Move:
         port = 8400 + 10 * random.randrange(50)
         count = (12, 40, 120, 300, 600)[difficulty - 1]
         told = {str(n): f"{random.choice(TALES)}, {random.randrange(1000)}" for n in range(1, count + 1)}
-        former = count // 4 if difficulty >= 4 else 0
+        former = count // 4
         attached = random.sample(sorted(told)[former:], (0, 1, 3, 4, 6)[difficulty - 1])
         return cls(
             port=port,
@@ -236,7 +234,6 @@ def _readme(move: Move) -> str:
         place=GUESTBOOK,
         key=move.key,
         archive=move.archive,
-        ending=ENDING,
         readers="\n".join(listed),
         port=move.port,
     )
