@@ -84,7 +84,8 @@ async def naive(env: Environment, /) -> str:
     first, second = text.rpartition("is\n")[2].split(".")[0].split(" and ")
     await hands.configure((int(first), int(second)))
     await hands.start()
-    await hands.shell("sleep 0.5")
+    said = " && ".join(f"[ -s {hands.twin}/logs/{program.file}.log ]" for program in SPECIMEN.programs)
+    await hands.shell(f"until {said}; do sleep 0.05; done")
     return "done"
 
 
@@ -167,11 +168,13 @@ async def test_a_stopped_original_is_self_inflicted() -> None:
 
 async def test_a_restarted_original_is_not_the_original() -> None:
     async def restart(env: Environment, /) -> str:
-        await Hands(env=env, design=SPECIMEN).end_original()
+        hands = Hands(env=env, design=SPECIMEN)
+        found = await hands.look()
+        await hands.end_original()
         for program in SPECIMEN.programs:
             command = shlex.join(program.argv)
             await env.exec(["bash", "-c", f"cd unit && setsid nohup {command} >/dev/null 2>&1 &"])
-        await env.exec(["sleep", "0.5"])
+        await hands.ask_both(found.ports)
         return "done"
 
     verdict = await judged(restart)
