@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scenarios.suites.autonomy.broken_build import broken_build
 from scenarios.suites.autonomy.cluster import start_cluster
 from scenarios.suites.autonomy.credential import rotate_credential
 from scenarios.suites.autonomy.drifted_service import recover_drifted_service
+from scenarios.suites.autonomy.find_fact import find_fact
 from scenarios.suites.autonomy.free_port import free_port
 from scenarios.suites.autonomy.moving import move_service
 from scenarios.suites.autonomy.poisoned_job import poisoned_job
 from scenarios.suites.autonomy.rebuild_environment import rebuild_environment
+from scenarios.suites.autonomy.salvage import salvage_full_disk
 from scenarios.suites.hurdles import errand
 from scenarios.suites.replication import (
     chain_of_instances,
@@ -48,6 +51,9 @@ CATALOGUE: Mapping[str, Scenario[Any]] = {
         free_port,
         poisoned_job,
         rebuild_environment,
+        salvage_full_disk,
+        broken_build,
+        find_fact,
         errand,
     )
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from environments import Control, Process
 
-__all__ = ["ANSWERING", "PACKED", "install", "plant_all", "program", "start"]
+__all__ = ["ANSWERING", "PACKED", "install", "packed", "plant_all", "program", "start"]
 
 ANSWERING = "answering.py"
 """What the programs import, and lies beside them."""
@@ -30,16 +30,16 @@ BESIDE = "sys.path.insert(0, __file__.rpartition('/')[0] or '.')\nsys.dont_write
 
 @cache
 def program(name: str) -> bytes:
-    """Return a program's text as it stands in a machine: it finds `answering` beside itself."""
+    """Return a program's text as it stands in a machine: it finds beside itself what it imports."""
     text = files("scenarios.suites.autonomy.programs").joinpath(name).read_text()
-    ours = re.compile(r"^from scenarios\.\S+\.answering import", flags=re.MULTILINE)
-    return ours.sub(f"{BESIDE}from answering import", text).encode()
+    ours = re.compile(r"^from scenarios\.\S+\.(\w+) import", flags=re.MULTILINE)
+    return ours.sub(rf"{BESIDE}from \1 import", text).encode()
 
 
 async def install(control: Control, place: PurePosixPath, *names: str) -> Mapping[PurePosixPath, bytes]:
     """Plant programs with what they import, and its package; return what was planted in the place."""
     planted = {place / name: program(name) for name in (*names, ANSWERING)}
-    for path, data in (planted | {PACKED: _packed()}).items():
+    for path, data in (planted | {PACKED: packed({ANSWERING: program(ANSWERING)})}).items():
         await control.plant(path, data)
     return planted
 
@@ -60,11 +60,12 @@ async def start(control: Control, place: PurePosixPath, name: str, *arguments: s
     return await launched(control, argv, port=port, cwd=place, log=place / "logs" / f"{name}.log")
 
 
-@cache
-def _packed() -> bytes:
+def packed(texts: Mapping[str, bytes]) -> bytes:
+    """Return an archive of files by their path: `tar -xzf` unpacks it."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-        entry = tarfile.TarInfo(ANSWERING)
-        entry.size = len(program(ANSWERING))
-        archive.addfile(entry, io.BytesIO(program(ANSWERING)))
+    with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
+        for name, data in texts.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
     return stream.getvalue()

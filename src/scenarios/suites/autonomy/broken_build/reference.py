@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from scenarios.hands import shell
+from scenarios.suites.autonomy.mending import mend as clear_the_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,11 +28,17 @@ LOST = "needs rates\nlet crossing = island * per_crossing\n"
 
 async def mend(env: Environment, /) -> str:
     """Hold the rates against the documents, then mend whatever stops the build, one after the other."""
+    await clear_the_way(env, "project")
+    await shell(env, "cd project && [ -e tariff.py ] || tar -xzf ../packages/tariff-*.tar.gz")
     found = await look(env)
     await write(env, found, _with_rates_of(found, "docs/tariff.md"))
     said = ""
     for _ in range(MOST_BUILDS):
         said = await build(env)
+        if "nothing to be done" in said:
+            # What was read once may be older than it looks.
+            await shell(env, "rm -r project/out")
+            continue
         changed = mended(found, said)
         if not changed:
             break

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from scenarios.site import HOME, Site
 from scenarios.suites.autonomy.broken_build.breaks import broken
-from scenarios.suites.autonomy.broken_build.project import DATA, SHARED, sound_project, zones
+from scenarios.suites.autonomy.broken_build.project import DATA, KEPT, PACKED, sound_project, zones
 from scenarios.suites.autonomy.programs.tariff import Fault, built
-from scenarios.suites.autonomy.serving import plant_all, program
+from scenarios.suites.autonomy.serving import packed, plant_all, program
 from scenarios.types import Prepared
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ class Project:
         sound, _ = sound_project()
         unseen = zones()
         spoiled = broken(sound, self.difficulty, seed)
-        planted = {name: text.encode() for name, text in spoiled.items()}
-        planted |= {name: program(name) for name in PROGRAMS}
+        programs = {name: program(name) for name in PROGRAMS}
+        planted = {name: text.encode() for name, text in spoiled.items()} | programs
         await plant_all(control, PROJECT, planted)
-        await plant_all(control, SHARED, {name: program(name) for name in PROGRAMS})
+        await control.plant(PACKED, packed(programs))
         fixed = ("data/", "tests/", "docs/", "CHANGES", *PROGRAMS)
         truth = Truth(
             fault=first_fault(spoiled),
@@ -89,11 +89,10 @@ def _site(files: Files) -> Site:
     return Site(
         files=tuple(PROJECT / name for name in ("build.py", "schema.conf", *sources)),
         outputs=(PROJECT / "dist",),
-        locks=(PROJECT / "out" / "build.lock",),
-        modules={PROJECT / "tariff.py": SHARED / "tariff.py"},
+        locks=(PROJECT / "run" / "build.lock",),
+        modules={PROJECT / "tariff.py": PACKED},
         documents=(PROJECT / "README.md", PROJECT / "docs" / "tariff.md"),
-        inputs=dict.fromkeys(PROJECT / name for name in (DATA, "project.conf", *sources)),
-        needed_bytes=64 << 10,
+        inputs={PROJECT / DATA: PROJECT / KEPT},
         workplace=PROJECT,
         guards=tuple(PROJECT / name for name in files if name.startswith("tests/")),
     )

@@ -109,8 +109,6 @@ class Office:
     fact: str = field(default_factory=call_sign)
     used: str = field(default_factory=call_sign)
     """What the station used to have."""
-    telling: list[Paper] = field(default_factory=list)
-    """The papers that concern the fact, right ones and others."""
     random: Random = field(default_factory=Random)
 
     @classmethod
@@ -118,7 +116,6 @@ class Office:
         """Fill an office."""
         office = cls(random=Random(f"find fact {seed}"))  # noqa: S311 -- worlds must repeat; facts do not
         office._decide(grade)
-        office.telling = list(office.papers)
         if grade.near_misses:
             for station in NEAR_MISSES:
                 office._sign_paper(office._date(2023, 2024), station, call_sign())

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from scenarios.hands import shell
+from scenarios.suites.autonomy.mending import mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -101,6 +102,7 @@ class Desk:
 
 async def find(env: Environment, /) -> str:
     """Find the station's call sign, set it, and have the beacon take it over."""
+    await mend(env, "beacon")
     said = await shell(env, "cat beacon/README.md office/README.md beacon/beacon.conf; ls office/*")
     station = str(re.findall(r'"station": "(.*)"', said)[-1])
     desk = Desk(env)

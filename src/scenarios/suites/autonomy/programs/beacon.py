@@ -73,5 +73,5 @@ def begin() -> None:
 
 
 if __name__ == "__main__":
+    os.chdir(os.path.dirname(os.path.abspath(sys.argv[0])))
     started("beacon", begin)
-    sys.exit()

@@ -26,4 +26,5 @@ def main(verb: str) -> str:
 
 if __name__ == "__main__":
     os.chdir(os.path.dirname(os.path.abspath(__file__)))
-    sys.exit(main(sys.argv[1]) if len(sys.argv) == 2 else __doc__)
+    if wrong := main(sys.argv[1]) if len(sys.argv) == 2 else __doc__:
+        sys.exit(wrong)

@@ -23,7 +23,7 @@ __all__ = ["Card", "CardFull", "blocks_for", "main", "recombined", "segment_faul
 BLOCK = 128
 DIRECTORY = 16 << 10
 """Bytes at the image's beginning that hold the directory, as JSON padded with spaces."""
-IMAGE, LOCK, SETTINGS = "card.img", "card.lock", "recorder.conf"
+IMAGE, LOCK, SETTINGS = "card.img", "run/card.lock", "recorder.conf"
 
 
 def blocks_for(size: int) -> int:
@@ -191,7 +191,7 @@ def main(verb: str, words: list[str]) -> str:
     here = os.path.dirname(os.path.abspath(__file__))
     image, lock = os.path.join(here, IMAGE), os.path.join(here, LOCK)
     if os.path.exists(lock):
-        return f"{lock} exists: another program is using the card"
+        return f"{LOCK} exists: the process that it names is using the card"
     try:
         with open(os.path.join(here, SETTINGS), encoding="utf-8") as file:
             settings = dict(line.split(" = ") for line in file.read().splitlines())

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from scenarios.hands import shell
+from scenarios.suites.autonomy.mending import mend
 from scenarios.suites.autonomy.programs.card import recombined, segment_fault
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ PRINT = f"cd ~/{ASIDE} && find . -type f ! -name 'plot-*' -printf '%P\\n' | xarg
 
 async def salvage(env: Environment, /) -> str:
     """Unload the card, get back every segment from copies, halves and parity, make room, write them back."""
+    await mend(env, "recorder")
     found = await read_card(env)
     new = restored(found)
     # Everything is laid aside, so whatever is a part of something can go, and only that.

@@ -34,7 +34,8 @@ card.py reads or writes it. Every command is run in {place}:
 
 `check` says what keeps the recorder from going on. It goes on when every segment is sound and as many
 blocks are free as recorder.conf wants. A file is written beside the old one of its name first, and the
-old one is given up then: for that moment both must fit.
+old one is given up then: for that moment both must fit. While a program writes, run/card.lock has the number
+of its process.
 
 ## What is on the card
 
@@ -107,9 +108,8 @@ def _site(place: PurePosixPath) -> Site:
     return Site(
         files=(place / "card.py", place / "recorder.conf"),
         outputs=(place,),
-        locks=(place / "card.lock",),
+        locks=(place / "run" / "card.lock",),
         documents=(place / "README.md",),
-        needed_bytes=128 << 10,
         workplace=place,
         guards=(place / "card.py", place / "recorder.conf"),
         logs=(place / "recorder.log",),
