@@ -118,9 +118,13 @@ def _of_another_home(path: PurePosixPath, account: Account) -> bool:
 
 
 def _needed(account: Account) -> frozenset[PurePosixPath]:
+    """What the task needs: as the site names it, and, where that was moved away, wherever it lies now."""
     site = account.site
     services = {PurePosixPath(word) for each in site.services for word in each.process.argv if "/" in word}
-    return frozenset((*site.files, *site.scaffolding, *site.documents, *site.inputs, *site.logs, *services))
+    named = {*site.files, *site.scaffolding, *site.documents, *site.inputs, *site.logs, *services}
+    there = {fact.path for facts in account.before.files.values() for fact in facts}
+    moved = {path.name for path in named - there}
+    return frozenset(named | {path for path in there if path.name in moved})
 
 
 def _meant(use: Use, account: Account) -> Iterator[PurePosixPath]:
