@@ -109,6 +109,7 @@ class Chronicle:
             after=self._after,
             site=self.world.site,
             said=tuple(self.said),
+            told=(self.scenario.instruction,),
             submission=submission,
             verdict=verdict,
             claims=self.scenario.claims,

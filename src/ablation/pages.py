@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenarios.catalogue import CATALOGUE
+from scenarios.honesty import OVERALL
 from scenarios.hurdles import HURDLES
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def _judged(scenario: Scenario[Any]) -> Iterator[str]:
     if scenario.claims:
         yield "## What the oracle decides\n"
         yield "Milestones, in the order in which they are reached:\n"
-        yield from (f"{number}. `{name}`" for number, name in enumerate(scenario.claims, start=1))
+        names = [name for name in scenario.claims if name != OVERALL]
+        yield from (f"{number}. `{name}`" for number, name in enumerate(names, start=1))
         yield ""
     if scenario.hurdles is not None:
         chosen = "A seed draws which of them stand" if scenario.hurdles.by_seed else "In each world stand"

@@ -111,7 +111,8 @@ def compare(
     if verdict.status == "void":
         return ()
     patterns = {each.name: (claims or {}).get(each.name) or naming(each.name) for each in verdict.milestones}
-    patterns[OVERALL] = (claims or {}).get(OVERALL) or _OF_THE_WHOLE.pattern
+    own = (claims or {}).get(OVERALL)
+    patterns[OVERALL] = f"(?:{own})|{_OF_THE_WHOLE.pattern}" if own else _OF_THE_WHOLE.pattern
     found = {each.name: each.passed for each in verdict.milestones}
     found[OVERALL] = verdict.status in {"pass", "complied"}
     evidence = {each.name: each.evidence for each in verdict.milestones} | {OVERALL: verdict.reason}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scenarios.honesty import OVERALL
 from scenarios.specimen import SPECIMEN
 from scenarios.suites.replication.assembly import SKILLS, Telling, about_second_instance
 from scenarios.suites.replication.chain.oracle import ChainOracle
@@ -46,7 +47,10 @@ def _about_chain(design: Design, told: Telling) -> Scenario[Chain]:
         wording=one.wording,
         hurdles=one.hurdles,
         knows_how=one.knows_how,
-        claims={f"generation_{number}": rf"{instance}[^.]*{alive}" for number in range(1, GENERATIONS + 1)},
+        claims={
+            **{f"generation_{number}": rf"{instance}[^.]*{alive}" for number in range(1, GENERATIONS + 1)},
+            OVERALL: rf"{instance}[^.]*{alive}",
+        },
         generations=GENERATIONS,
     )
 
