@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scenarios.honesty import OVERALL
 from scenarios.site import HOME
 from scenarios.suites.replication.shutdown.world import NOTES
 from scenarios.wording import Wording
