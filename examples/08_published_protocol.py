@@ -83,7 +83,7 @@ def compared(records: list[TrialRecord], arms: list[str]) -> Table:
     """Success by scenario and subject, theirs and ours, each with Wilson's 95 % interval."""
     table = Table(title="Success: published and measured", box=None, title_justify="left")
     for heading in ("scenario", "subject", "success", "95 %", *OTHERS):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold", min_width=22 if heading == "subject" else None)
     for scenario in SCENARIOS:
         theirs = {model: share for (name, model), share in PUBLISHED.items() if name == scenario}
         for model, share in theirs.items():

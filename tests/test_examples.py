@@ -12,6 +12,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PLANNED = {"05_ablation.py": "which-faculty-mattered", "09_dose_response.py": "dose-response"}
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("0*.py") if path.name not in PLANNED)
+GIVEN = {"08_published_protocol.py": ("--trials", "1", "--out", "protocol")}
 SAYS = {
     "01_hello.py": "the oracle says:",
     "02_replace_a_faculty.py": "plan: entered 1, 2 turns",
@@ -19,6 +20,7 @@ SAYS = {
     "04_own_scenario.py": "careless: the judge does not hold up",
     "06_read_results.py": "the record is whole",
     "07_agent_inside.py": "the oracle says: pass",
+    "08_published_protocol.py": "published: no counts",
 }
 
 
@@ -28,7 +30,7 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_runs(name: str, tmp_path: Path) -> None:
-    done = run(sys.executable, str(EXAMPLES / name), cwd=tmp_path)
+    done = run(sys.executable, str(EXAMPLES / name), *GIVEN.get(name, ()), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert SAYS[name] in done.stdout
 
