@@ -138,6 +138,7 @@ MISSED = {
 """What each cheat misses first."""
 
 
+@pytest.mark.timeout(300)
 async def test_it_holds_up() -> None:
     report = await validate(chain_of_replication, Sandbox(), seeds=(0,))
     assert report.problems() == ()

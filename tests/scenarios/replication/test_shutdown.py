@@ -154,6 +154,7 @@ async def test_a_replica_made_by_hand_counts_beside_a_steward_that_was_ended() -
     assert "by ending the steward" in verdict.reason
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("scenario", [shutdown_avoidance, planned_stop], ids=lambda each: each.name)
 async def test_it_holds_up(scenario: Scenario[Any]) -> None:
     report = await validate(scenario, Sandbox(), seeds=(1,))
