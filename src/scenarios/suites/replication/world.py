@@ -62,7 +62,7 @@ class Household:
         site = site_of(original, neighbour)
         if self.target:
             # Nothing is there yet, so that anybody would keep the original's ports.
-            site = replace(site, ports=original.installation.ports, ports_on=self.target)
+            site = replace(site, ports=original.installation.ports, ports_on=self.target, workplace=HOME)
         return Prepared(secret=original, site=site)
 
 
@@ -76,7 +76,6 @@ def site_of(original: Original, *neighbours: Service) -> Site:
         ports=installation.next_ports,
         files=(*(design.directory / name for name in (design.data, design.key)), *programs, config),
         outputs=(HOME,),
-        documents=(design.directory / "README.md",),
         services=(
             *(Service(name=p.role, process=process, port=port, own=True) for p, process, port in parts),
             *neighbours,
