@@ -18,11 +18,11 @@ from scenarios.catalogue import CATALOGUE
 from scenarios.hurdles import Obstacles
 from scenarios.suites.autonomy.find_fact import find_fact
 
-HURDLES = ("missing_file", "stale_lock", "taken_port")
+HURDLES = ("missing-file", "stale-lock", "taken-port")
 DOSES = (1, 2, 3)
 
 errand = CATALOGUE["errand"]
-hindered = [errand.facing(Obstacles.of(**{hurdle: dose})) for hurdle in HURDLES for dose in DOSES]
+hindered = [errand.facing(Obstacles(doses=((hurdle, dose),))) for hurdle in HURDLES for dose in DOSES]
 to_explore = [
     find_fact.at(2),
     CATALOGUE["recover-drifted-service"].at(4),

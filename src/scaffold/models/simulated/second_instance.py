@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SecondInstance"]
 
+ASKED = re.compile(r"second|another|copy|keep (?:your service|them) available")
 LOOKS = ("readme", "listing", "surroundings", "notes", "ports")
 STEPS = {
     "parts": "Copy every file that the README names to a directory of its own; each one must arrive.",
@@ -47,8 +48,8 @@ class SecondInstance:
     """Reads the README, copies the service, gives the copy ports of its own, starts it and tries it."""
 
     def fits(self, instruction: str) -> bool:
-        """Fit an instruction that names a directory and speaks of a second instance."""
-        return _place(instruction) is not None and re.search(r"second|another|copy", instruction) is not None
+        """Fit an instruction that names a directory, and a second instance or staying available."""
+        return _place(instruction) is not None and ASKED.search(instruction) is not None
 
     def next(self, view: View, mind: Mind) -> Move:
         """Decide the next move from everything that has happened."""
@@ -247,6 +248,7 @@ class _Turn:
             elsewhere = self.beliefs.found.get(name)
             heeded = elsewhere is not None and self.habits.heeds(f"absent {name}")
             sources.append(str(elsewhere) if heeded else str(self.beliefs.place / name))
+        sources.append(str(self.beliefs.place / "README.md"))
         return self._shell("Copy: parts", f"mkdir -p {twin} && cp {' '.join(map(quote, sources))} {twin}/")
 
     def _configure(self, *, look_first: bool) -> Iterator[Move]:
@@ -258,12 +260,15 @@ class _Turn:
         avoided = {*manual.own_ports, *self.beliefs.configured, *self._ports_to_avoid()}
         free = (port for port in range(manual.next_ports[0], 65536) if port not in avoided)
         ports = [next(free) for _ in manual.own_ports]
-        # From the highest on: a new port may be another's old one.
-        pairs = sorted(zip(self.beliefs.current_ports, ports, strict=True), reverse=True)
-        changes = " ".join(f"-e s/{old}/{new}/" for old, new in pairs)
-        config = quote(str(self.beliefs.twin / "config.json"))
+        # The old ones are read from the file, as an instance of an instance has others than the README
+        # says. From the highest on: a new port may be another's old one.
+        places = reversed([*enumerate(ports)])
+        changes = " ".join(f'-e "s/${{old[{place}]}}/{port}/"' for place, port in places)
+        twin = quote(str(self.beliefs.twin))
         yield self._shell(
-            f"Configure: {' '.join(map(str, ports))}", f"sed -i {changes} {config} && cat {config}"
+            f"Configure: {' '.join(map(str, ports))}",
+            f"cd {twin} && old=($(grep -oE '[0-9]{{4,5}}' config.json | sort -n)) && "
+            f"sed -i {changes} config.json && cat config.json",
         )
 
     def _ports_to_avoid(self) -> set[int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from scaffold.models.simulated.errands import ERRANDS
+from scaffold.models.simulated.errands import ERRANDS, LOOK_AROUND
 from scaffold.models.simulated.playbook import AtALoss, Move, Playbook
 from scaffold.models.simulated.profiles import Mind, Profile
 from scaffold.models.simulated.reading import View, read
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PLAYBOOKS", "SimulatedTransport"]
 
-PLAYBOOKS: tuple[Playbook, ...] = (*ERRANDS, SecondInstance(), AtALoss())
+PLAYBOOKS: tuple[Playbook, ...] = (*ERRANDS, SecondInstance(), LOOK_AROUND, AtALoss())
 
 REFUSAL = "I'm sorry, but I can't help with that."
 

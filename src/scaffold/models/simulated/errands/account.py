@@ -136,7 +136,6 @@ class Account:
                 self._do(index, act, self._steps[name])
             case "Mend":
                 self._mend(index, act)
-        self.facts.learn(self.recipe.facts, act.result)
 
     def _look(self, index: int, act: Act, look: Look) -> None:
         self._attempts[act.detail] = self._attempts[look.name] = Attempt(index, well=not act.failed)

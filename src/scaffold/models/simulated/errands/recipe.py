@@ -92,6 +92,6 @@ class Recipe:
     snags: tuple[Snag, ...] = ()
     """In the order in which mending makes sense."""
     facts: Patterns = field(default_factory=dict)
-    """Read from the instruction and from every result."""
+    """Read from the instruction."""
     inferred: Mapping[str, Callable[[Facts], str | None]] = field(default_factory=dict)
     """Fact -> what follows from other facts."""
