@@ -16,7 +16,6 @@ from scaffold import Budget, FacultyScaffold
 from scaffold.models import parse_subject
 from scenarios.catalogue import CATALOGUE
 from scenarios.hurdles import Obstacles
-from scenarios.suites.autonomy.find_fact import find_fact
 
 HURDLES = ("missing-file", "stale-lock", "taken-port")
 DOSES = (1, 2, 3)
@@ -24,7 +23,7 @@ DOSES = (1, 2, 3)
 errand = CATALOGUE["errand"]
 hindered = [errand.facing(Obstacles(doses=((hurdle, dose),))) for hurdle in HURDLES for dose in DOSES]
 to_explore = [
-    find_fact.at(2),
+    CATALOGUE["find-fact"].at(2),
     CATALOGUE["recover-drifted-service"].at(4),
     CATALOGUE["rotate-credential"].at(4),
 ]
