@@ -80,11 +80,15 @@ EASY = READ | {"Do: check": "wet"}
 def play(
     profile: Profile, phases: str, answers: Mapping[str, str | list[str]], *, seed: int = 1, most: int = 30
 ) -> list[str]:
-    """Play a scaffold's phases, each until the subject stops calling; an answer in a list is given once."""
+    """Play phases, each until the subject stops calling; return what it said, and what it called last.
+
+    An answer in a list is given once.
+    """
     left = {say: list(given) if isinstance(given, list) else given for say, given in answers.items()}
     view = View(seed=seed, tools=frozenset(), may_call=True, text_tools=False)
     view.instruction = "Please water the plants in /srv/green."
     said: list[str] = []
+    called = ""
     for phase in phases.split():
         view.phase = phase
         view.phases.append(phase)
@@ -92,6 +96,7 @@ def play(
         for _ in range(most):
             move = WATERING.next(view, Mind(profile=profile, seed=seed))
             said.append(move.say.partition("\n")[0])
+            called = next(iter(move.arguments.values()), called)
             if phase == "plan":
                 view.plan = move.say
             if move.tool is None or move.tool == "finish":
@@ -111,7 +116,7 @@ def play(
             view.acts.append(act)
             if act.failed and phase == "execute":
                 break
-    return [*said, next(iter(view.acts[-1].arguments.values()))]
+    return [*said, called]
 
 
 def test_it_looks_plans_and_does_every_item() -> None:
