@@ -1,6 +1,7 @@
 """Recipes for errands, and the playbook that follows any of them."""
 
 from scaffold.models.simulated.errands.almanac import ALMANAC
+from scaffold.models.simulated.errands.build import BUILD
 from scaffold.models.simulated.errands.cluster import CLUSTER
 from scaffold.models.simulated.errands.credential import CREDENTIAL
 from scaffold.models.simulated.errands.drifted import DRIFTED
@@ -18,7 +19,7 @@ __all__ = ["ERRANDS", "LOOK_AROUND", "Call", "Errand", "Facts", "Look", "Recipe"
 ERRANDS = tuple(
     map(
         Errand,
-        (STATEMENT, DRIFTED, CREDENTIAL, CLUSTER, PRESS, ALMANAC, PORTS_TAKEN, PAPERS, REPORTS),
+        (STATEMENT, DRIFTED, CREDENTIAL, CLUSTER, PRESS, ALMANAC, BUILD, PORTS_TAKEN, PAPERS, REPORTS),
     )
 )
 """A playbook for every recipe there is."""
