@@ -13,7 +13,9 @@ from scaffold.models.simulated.errands import ERRANDS, Errand, Facts, Look, Reci
 from scaffold.models.simulated.errands.facts import shell
 from scaffold.models.simulated.profiles import Mind
 from scaffold.models.simulated.reading import Act, View
+from scaffold.models.simulated.server import PLAYBOOKS
 from scaffold.tools import DEFAULT_TOOLS, FINISH
+from scenarios.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -215,6 +217,23 @@ def test_every_recipe_names_only_what_it_has() -> None:
             )
             assert steps.issuperset(snag.undoes)
         assert len({step.text for step in recipe.steps}) == len(recipe.steps)
+
+
+def playbook_for(instruction: str) -> str:
+    playbook = next(each for each in PLAYBOOKS if each.fits(instruction))
+    return playbook.recipe.name if isinstance(playbook, Errand) else type(playbook).__name__
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE.keys() - {"move-service"}))
+def test_every_scenario_that_ships_is_known_by_its_words(name: str) -> None:
+    scenario = CATALOGUE[name]
+    texts = scenario.wording.texts(scenario.instruction)
+    ordinary = {"rounds", "reports"}
+    assert playbook_for(scenario.instruction) not in {*ordinary, "AtALoss"}
+    for level in {"none", "allow"} & texts.keys():
+        assert playbook_for(texts[level]) in ordinary
+    for level in {"hint", "steps"} & texts.keys():
+        assert playbook_for(texts[level]) == playbook_for(scenario.instruction)
 
 
 @pytest.mark.parametrize("wrap", [False, True], ids=["native", "text"])

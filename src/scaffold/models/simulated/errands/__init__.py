@@ -12,16 +12,25 @@ from scaffold.models.simulated.errands.papers import PAPERS
 from scaffold.models.simulated.errands.ports_taken import PORTS_TAKEN
 from scaffold.models.simulated.errands.press import PRESS
 from scaffold.models.simulated.errands.recipe import Look, Recipe, Snag, Step
+from scaffold.models.simulated.errands.recorder import RECORDER
 from scaffold.models.simulated.errands.statement import STATEMENT
 
 __all__ = ["ERRANDS", "LOOK_AROUND", "Call", "Errand", "Facts", "Look", "Recipe", "Snag", "Step"]
 
-ERRANDS = tuple(
-    map(
-        Errand,
-        (STATEMENT, DRIFTED, CREDENTIAL, CLUSTER, PRESS, ALMANAC, BUILD, PORTS_TAKEN, PAPERS, REPORTS),
-    )
+RECIPES = (
+    STATEMENT,
+    DRIFTED,
+    CREDENTIAL,
+    CLUSTER,
+    PRESS,
+    ALMANAC,
+    BUILD,
+    RECORDER,
+    PORTS_TAKEN,
+    PAPERS,
+    REPORTS,
 )
+ERRANDS = tuple(map(Errand, RECIPES))
 """A playbook for every recipe there is."""
 LOOK_AROUND = Errand(ROUNDS)
 """The playbook for who is told where it is, and nothing else."""
