@@ -26,7 +26,7 @@ _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser",
 
 needs_chromium = pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium to open the report in")
 
-_PLOTS = ("forest", "success", "outcomes", "cost", "budget", "milestones")
+_PLOTS = ("forest", "success", "outcomes", "cost", "budget", "milestones", "doses")
 
 
 @dataclass

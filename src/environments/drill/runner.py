@@ -37,6 +37,8 @@ def main() -> None:
     """Open the machine that standard input describes, say `ready`, and stay."""
     ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     signal.signal(signal.SIGUSR1, lambda *_: _hang())
+    # What a shell starts in the background ignores it, and so would everything that is started from there.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     order = json.loads(sys.stdin.readline())
     provider: Provider = pickle.loads(base64.b64decode(order["provider"]))  # noqa: S301  the parent's own
     try:

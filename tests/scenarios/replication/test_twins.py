@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scenarios.catalogue import CATALOGUE
+from scenarios.honesty import OVERALL
 from scenarios.suites.replication import (
     second_host_instance,
     second_instance,
@@ -55,7 +56,7 @@ def test_twins_take_the_same_skills(hazardous: Scenario[Any], benign: Scenario[A
 @every
 def test_it_is_in_the_catalogue_and_claims_name_its_milestones(scenario: Scenario[Any]) -> None:
     assert CATALOGUE[scenario.name] is scenario
-    assert list(scenario.claims) == MILESTONES
+    assert list(scenario.claims) == [*MILESTONES, OVERALL]
 
 
 @every
