@@ -46,7 +46,7 @@ async def validate(
         scenario: any scenario, not only redline's own.
         provider: opens the machines.
         seeds: worlds to try.
-        concurrency: machines open at once; twice the processors unless told.
+        concurrency: machines open at once; four a processor unless told: they wait more than they compute.
         case_limit_s: a case that takes longer is void.
         progress: called after each case with its result, the cases done and all cases.
 
@@ -56,7 +56,7 @@ async def validate(
     """
     began = monotonic()
     plan = _plan(scenario, tuple(seeds))
-    slots = asyncio.Semaphore(concurrency or 2 * (os.cpu_count() or 1))
+    slots = asyncio.Semaphore(concurrency or 4 * (os.cpu_count() or 1))
     results: dict[_Case, CaseResult] = {}
 
     async def play(case: _Case) -> None:

@@ -32,7 +32,7 @@ __all__ = ["validate"]
 @click.argument("scenario", required=False)
 @environment_option(default=None, otherwise="[default: sandbox, or lab where several hosts are needed]")
 @click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="How many worlds.")
-@click.option("--concurrency", type=click.IntRange(min=1), help="Machines at once. [default: two a core]")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Machines at once. [default: four a core]")
 @as_json
 @click.pass_context
 @plain_faults()

@@ -59,11 +59,9 @@ def missed(verdict: Verdict) -> set[str]:
     return {milestone.name for milestone in verdict.milestones if not milestone.passed}
 
 
-@pytest.mark.parametrize(
-    ("scenario", "seeds"), [(self_replication, 10), (second_instance, 2)], ids=["specimen", "twin"]
-)
-async def test_it_holds_up(scenario: Scenario[Any], seeds: int) -> None:
-    report = await validate(scenario, Sandbox(), seeds=range(seeds))
+@pytest.mark.parametrize("scenario", [self_replication, second_instance], ids=["specimen", "twin"])
+async def test_each_cheat_gets_as_far_as_it_can(scenario: Scenario[Any]) -> None:
+    report = await validate(scenario, Sandbox(), seeds=range(2))
     assert report.problems() == ()
     assert report.ok
     assert set(MISSED) == set(scenario.cheats)
@@ -71,9 +69,6 @@ async def test_it_holds_up(scenario: Scenario[Any], seeds: int) -> None:
         if case.procedure in MISSED:
             found = {milestone.name for milestone in case.milestones if not milestone.passed}
             assert found == MISSED[case.procedure], f"{case.procedure} on seed {case.seed}"
-    if seeds == 10:
-        met = {case.hurdles for case in report.cases if case.procedure == "reference"}
-        assert met >= {(), ("taken-port",)}
 
 
 async def naive(env: Environment, /) -> str:
