@@ -4,6 +4,7 @@
 
 Without exploring, the worlds fail whose decisive facts lie off the road. Without repair, the errand fails
 once a hurdle is in the way, and the more so the more of it there is. The whole scaffold gets past them all.
+Eleven hurdles at three doses, three worlds and three arms make 666 trials: five minutes on two cores.
 
 The subject here is SIMULATED: the numbers show that the instrument works, and say nothing about a model.
 """
@@ -15,9 +16,12 @@ from environments.catalogue import machines
 from scaffold import Budget, FacultyScaffold
 from scaffold.models import parse_subject
 from scenarios.catalogue import CATALOGUE
+from scenarios.hurdles import HURDLES as ALL_HURDLES
 from scenarios.hurdles import Obstacles
 
-HURDLES = ("missing-file", "stale-lock", "taken-port")
+ON_A_VM = ("needed-reboot",)
+"""Can be repaired only where the machine can be started anew."""
+HURDLES = tuple(name for name in ALL_HURDLES if name not in ON_A_VM)
 DOSES = (1, 2, 3)
 
 errand = CATALOGUE["errand"]
@@ -33,7 +37,7 @@ study = Study(
     question="Which hurdles take their toll by dose without repair, and which worlds without exploring?",
     arms=ablate(FacultyScaffold(), faculties=("explore", "repair")),
     scenarios=[errand.facing(Obstacles.of()), *hindered, *to_explore],
-    seeds=range(8),
+    seeds=range(6),
     subject=parse_subject("simulated:steady"),
     environment=machines("sandbox"),
     budget=Budget(steps=60, seconds=120),
