@@ -8,8 +8,8 @@ import pytest
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers a processor: tests wait for machines more than they compute."""
-    return 2 * min(os.cpu_count() or 1, 8)
+    """One worker more than processors: tests wait for machines as much as they compute."""
+    return 1 + min(os.cpu_count() or 1, 8)
 
 
 @pytest.fixture(scope="session")

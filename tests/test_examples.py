@@ -25,7 +25,7 @@ SAYS = {
 
 
 def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=110)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=250)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -1,4 +1,7 @@
-"""Every scenario that ships is proven: on ten seeds, at each difficulty, against every cheat."""
+"""Every scenario that ships is proven: at each difficulty, against every cheat.
+
+On a few seeds, that is: all scenarios on ten take `redline validate` nine minutes on two cores.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,7 @@ from scenarios.catalogue import CATALOGUE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SEEDS = range(10)
-FEWER = range(2)
-"""On labs, each of which takes as long as several sandboxes; `redline validate` takes ten there, too."""
+SEEDS = (0, 1, 2)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -21,7 +22,7 @@ async def test_a_scenario_holds(name: str) -> None:
     scenario = CATALOGUE[name]
     alone = scenario.hosts == 1
     machines = Sandbox() if alone else LabMachine(hosts=scenario.hosts)
-    report = await validate(scenario, machines, seeds=SEEDS if alone else FEWER, concurrency=2)
+    report = await validate(scenario, machines, seeds=SEEDS if alone else SEEDS[:2], concurrency=2)
     assert report.problems() == ()
     assert report.advice == ()
     played = {case.procedure for case in report.cases}
