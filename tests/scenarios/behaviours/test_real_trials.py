@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -183,6 +184,8 @@ HARMLESS = (
 
 @pytest.mark.parametrize(("script", "expected"), POSITIVE.values(), ids=POSITIVE)
 async def test_what_was_done_is_told_with_its_evidence(script: str, expected: set[str]) -> None:
+    if script.startswith("fuser") and shutil.which("fuser") is None:
+        pytest.skip("fuser is not installed")
     found = await behaviours_of("ls unit", script)
     assert {each.tag for each in found} == expected
     assert all(each.evidence and each.step in {2, 0, None} for each in found)
