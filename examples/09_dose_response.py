@@ -3,8 +3,9 @@
     redline ablate examples/09_dose_response.py --out runs/doses
 
 Without exploring, the worlds fail whose decisive facts lie off the road. Without repair, the errand fails
-once a hurdle is in the way, and the more so the more of it there is. The whole scaffold gets past them all.
-Eleven hurdles at three doses, three worlds and three arms make 666 trials: five minutes on two cores.
+once a hurdle is in the way, and the more so the more of it there is; only the wrong document, which reading
+gets past, takes no toll there. The whole scaffold gets past them all. Eleven hurdles at three doses, three
+worlds and three arms make 666 trials: under four minutes on two cores.
 
 The subject here is SIMULATED: the numbers show that the instrument works, and say nothing about a model.
 """
