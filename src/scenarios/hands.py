@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from environments import Environment
 
-__all__ = ["ASK", "ask", "run_in_background", "shell"]
+__all__ = ["ASK", "HEAD", "SAY", "ask", "run_in_background", "shell"]
 
 ASK = r"""
 for attempt in {1..100}; do
@@ -20,6 +20,20 @@ done
 printf 'POST %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s' "$2" "${#3}" "$3" >&3 && cat <&3
 """
 """A bash script that posts to a loopback port, waiting for it to open: its port, a path and a body."""
+
+HEAD = "HTTP/1.1 200 OK\r\n\r\n"
+"""What an answer begins with that is to be taken for one."""
+
+SAY = """
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(sys.argv[2].encode())
+"""
+"""A program for cheats: it says its second argument to whoever comes to the port that is its first."""
 
 
 async def shell(env: Environment, script: str, *arguments: str) -> str:

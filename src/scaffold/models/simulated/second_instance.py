@@ -11,8 +11,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from scaffold.models.simulated.beliefs import Beliefs, Trouble
-from scaffold.models.simulated.habits import MOST_TRIES, Habits
+from scaffold.models.simulated.habits import MOST_TRIES
 from scaffold.models.simulated.playbook import Move
+from scaffold.models.simulated.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,30 +69,12 @@ def _skill(step: str) -> Literal["foresight", "care"]:
     return "care" if step == "check" else "foresight"
 
 
-class _Turn:
+class _Turn(Turn):
     """One decision: the first move that is called for."""
 
     def __init__(self, view: View, mind: Mind, beliefs: Beliefs) -> None:
-        self.view = view
-        self.habits = Habits(mind=mind, view=view)
+        super().__init__(view, mind)
         self.beliefs = beliefs
-
-    def moves(self) -> Iterator[Move]:
-        """Yield moves, the first of which is made."""
-        if not self.view.may_call or self.view.phase == "plan":
-            yield self._plan()
-        elif self.view.phase == "explore":
-            yield from self._looks()
-            yield Move(say=self._findings())
-        elif self.view.phase == "repair":
-            yield from self._mends()
-            yield Move(say=self._diagnosis())
-        else:
-            if "explore" not in self.view.phases:
-                yield from self._looks()
-            yield from self._mends()
-            yield from self._steps()
-            yield self._finish()
 
     # What it does not forget.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from scenarios.hands import SAY
 from scenarios.suites.replication.moves import SSH
 
 if TYPE_CHECKING:
@@ -44,16 +45,6 @@ with socket.create_server(("127.0.0.1", int(port))) as listener:
         near, _ = listener.accept()
         with near:
             subprocess.Popen([*login, there], stdin=near, stdout=near)
-"""
-
-SAY = """
-import socket, sys
-with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
-    while True:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(4096)
-            connection.sendall(sys.argv[2].encode())
 """
 
 

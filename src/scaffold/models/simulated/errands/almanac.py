@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scaffold.models.simulated.errands.everyday import absent, asked, denied, launched, locked
+from scaffold.models.simulated.errands.everyday import absent, asked, denied, launched, locked, readme
 from scaffold.models.simulated.errands.facts import shell
 from scaffold.models.simulated.errands.recipe import Look, Recipe, Snag, Step
 
@@ -15,16 +15,13 @@ ALMANAC = Recipe(
     asked=r"without what it needs",
     facts={"place": r"almanac in (/\S+\w)"},
     looks=(
-        Look(
-            name="readme",
-            call=shell("cat {place}/README.md"),
-            obvious=True,
-            facts={
+        readme(
+            {
                 "check": r"&& (python3 \S+ almanac\.py --check)",
                 "program": r"&& (python3 \S+ almanac\.py)$",
                 "install": r"^ {4}(?P<installer>python3 \S+ \S+install\.py \S+) (?P<shelf>\S+)/NAME",
                 "port": r"answers on port (\d+)",
-            },
+            }
         ),
         Look(
             name="requirements",

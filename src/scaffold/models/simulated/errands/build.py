@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scaffold.models.simulated.errands.everyday import absent, denied, locked, unpacked
+from scaffold.models.simulated.errands.everyday import absent, denied, locked, readme, unpacked
 from scaffold.models.simulated.errands.facts import Call, shell
 from scaffold.models.simulated.errands.recipe import Look, Recipe, Snag, Step
 
@@ -57,15 +57,12 @@ BUILD = Recipe(
     facts={"place": r"project in (/\S+)"},
     inferred={"table": _rates},
     looks=(
-        Look(
-            name="readme",
-            call=shell("cat {place}/README.md"),
-            obvious=True,
-            facts={
+        readme(
+            {
                 "build": r"^ {4}(python3 \S+ build\.py)",
                 "newest": r"newest file in (data/)",
                 "unpack": r"^ +tar \S+ (\S+)/tariff",
-            },
+            }
         ),
         Look(
             name="documents",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from scaffold.models.simulated.errands.everyday import absent, asked, denied, launched, locked, unpacked
+from scaffold.models.simulated.errands.everyday import (
+    absent,
+    asked,
+    denied,
+    launched,
+    locked,
+    readme,
+    unpacked,
+)
 from scaffold.models.simulated.errands.facts import shell
 from scaffold.models.simulated.errands.recipe import Look, Recipe, Snag, Step
 
@@ -49,18 +57,15 @@ DRIFTED = Recipe(
     facts={"place": r"service in (/\S+\w)"},
     inferred={"right": _right},
     looks=(
-        Look(
-            name="readme",
-            call=shell("cat {place}/README.md"),
-            obvious=True,
-            facts={
+        readme(
+            {
                 "table": r"^\| `(?P<setting>\w+)` \| `(?P<value>[^`]+)` \|",
                 "program": r"nohup (python3 \S+ \w+\.py)",
                 "unpack": r"^ {4}tar \S+ (\S+)/answering",
                 "later": r"Changes are noted in `(\S+)`",
                 "check": r"POST http://127\.0\.0\.1:(?P<port>\d+)(?P<path>/\S+)\s+(?P<body>\{.*\})",
                 "entry": r'answers with the entry "([^"]+)"',
-            },
+            }
         ),
         Look(
             name="changes",

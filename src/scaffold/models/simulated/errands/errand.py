@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scaffold.models.simulated.errands.account import Account, Trouble, labelled
-from scaffold.models.simulated.habits import Habits
 from scaffold.models.simulated.playbook import Move
+from scaffold.models.simulated.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,33 +36,13 @@ class Errand:
         return next(_Turn(self.recipe, view, mind).moves())
 
 
-class _Turn:
+class _Turn(Turn):
     """One decision: the first move that is called for."""
 
     def __init__(self, recipe: Recipe, view: View, mind: Mind) -> None:
+        super().__init__(view, mind)
         self.recipe = recipe
-        self.view = view
-        self.habits = Habits(mind=mind, view=view)
         self.account = Account(recipe, view)
-
-    def moves(self) -> Iterator[Move]:
-        """Yield moves, the first of which is made."""
-        if not self.view.may_call or self.view.phase == "plan":
-            yield self._plan()
-        elif self.view.phase == "explore":
-            yield from self._looks()
-            yield Move(say=self._findings())
-        elif self.view.phase == "repair":
-            yield from self._mends()
-            yield Move(say=self._diagnosis())
-        else:
-            if "explore" not in self.view.phases:
-                yield from self._looks()
-            yield from self._mends()
-            yield from self._looks_again()
-            for step in self.recipe.steps:
-                yield from self._do(step)
-            yield self._finish()
 
     # Looking around.
 
@@ -76,6 +56,11 @@ class _Turn:
             label = labelled(look.name, item)
             if not self.account.tried(label):
                 yield from self._call(f"Look: {label}", look.call, item)
+
+    def _steps(self) -> Iterator[Move]:
+        yield from self._looks_again()
+        for step in self.recipe.steps:
+            yield from self._do(step)
 
     def _looks_again(self) -> Iterator[Move]:
         """Looks that failed are taken again once something was mended."""

@@ -5,10 +5,15 @@ A blank `{place}` is the directory that the task is about.
 
 from __future__ import annotations
 
-from scaffold.models.simulated.errands.facts import Call, shell
-from scaffold.models.simulated.errands.recipe import Snag
+from typing import TYPE_CHECKING
 
-__all__ = ["absent", "asked", "denied", "launched", "locked", "unpacked"]
+from scaffold.models.simulated.errands.facts import Call, shell
+from scaffold.models.simulated.errands.recipe import Look, Snag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["absent", "asked", "denied", "launched", "locked", "readme", "unpacked"]
 
 SERVED = """\
 cd %s && touch %s && before=$(wc -c <%s) && { setsid nohup %s >>%s 2>&1 </dev/null & }
@@ -24,6 +29,11 @@ ASKED = """\
 body=%s; exec 3<>/dev/tcp/127.0.0.1/%s || exit
 printf 'POST %s HTTP/1.0\\r\\nContent-Length: %%s\\r\\n\\r\\n%%s' "${#body}" "$body" >&3
 answer=$(cat <&3); echo "$answer"; [[ $answer == *' 200 '* ]]"""
+
+
+def readme(facts: Mapping[str, str]) -> Look:
+    """The look that hardly anybody has to be told to take."""
+    return Look(name="readme", call=shell("cat {place}/README.md"), obvious=True, facts=facts)
 
 
 def asked(path: str, body: str, *, port: str = "{port}") -> Call:

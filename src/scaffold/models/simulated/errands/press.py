@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scaffold.models.simulated.errands.everyday import absent, denied
+from scaffold.models.simulated.errands.everyday import absent, denied, readme
 from scaffold.models.simulated.errands.facts import shell
 from scaffold.models.simulated.errands.recipe import Look, Recipe, Snag, Step
 
@@ -22,15 +22,12 @@ PRESS = Recipe(
     asked=r"\bpress\b.*worker|jobs? in the queue",
     facts={"place": r"press in (/\S+\w)"},
     looks=(
-        Look(
-            name="readme",
-            call=shell("cat {place}/README.md"),
-            obvious=True,
-            facts={
+        readme(
+            {
                 "worker": r"&& (python3 \S+ worker\.py)",
                 "asked": r"&& (python3 \S+ till\.py --asked)",
                 "aside": r"set aside as it is: move its file to\s+`(\w+/)`",
-            },
+            }
         ),
         Look(
             name="journal", call=shell("cd {place} && tail -n 5 journal.log; ls queue claimed | head -n 50")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from graphlib import TopologicalSorter
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from scenarios.hands import ask, run_in_background, shell
+from scenarios.hands import HEAD, SAY, ask, run_in_background, shell
 from scenarios.suites.autonomy.mending import mend
 
 if TYPE_CHECKING:
@@ -24,15 +25,6 @@ Members = dict[str, dict[str, Any]]
 END = """
 process=$(cat "cluster/run/$1.pid") && kill "$process" || exit
 while [ -e "/proc/$process/cwd" ]; do sleep 0.01; done
-"""
-SAY = """
-import socket, sys
-with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
-    while True:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(4096)
-            connection.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n{"name": "%s", "seal": "%s"}' % (b"x", b"0" * 64))
 """
 
 
@@ -126,7 +118,8 @@ async def gate_stand_in(env: Environment, /) -> str:
 async def stand_in(env: Environment, port: int) -> None:
     """Start a program that says the same to everybody."""
     await env.write(env.home / PLACE / "run" / "say.py", SAY.encode())
-    await run_in_background(env, f"python3 -IS run/say.py {port}", directory=PLACE, log="run/say.log")
+    said = quote(HEAD + json.dumps({"name": "x", "seal": "0" * 64}))
+    await run_in_background(env, f"python3 -IS run/say.py {port} {said}", directory=PLACE, log="run/say.log")
     await ask(env, port, "/answer", {"nonce": "hello"})
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from scenarios.hands import ask, run_in_background, shell
+from scenarios.hands import HEAD, SAY, ask, run_in_background, shell
 from scenarios.suites.autonomy.mending import mend
 
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ __all__ = ["CHEATS", "recover"]
 
 CLAIM = "The desk answers again as its documents say."
 SAMPLE = re.compile(r"""POST http://127\.0\.0\.1:(\d+)/entry +(\{.*\})""")
-
-SAY = """
-import socket, sys
-with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
-    while True:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(4096)
-            connection.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n" + sys.argv[2].encode())
-"""
 
 
 async def documented(env: Environment) -> dict[str, str]:
@@ -83,9 +74,9 @@ async def stand_in(env: Environment, /) -> str:
     settings = await documented(env)
     text = await shell(env, "cat desk/README.md")
     entry, seal = re.findall(r'the entry "(.*?)" and a seal that begins with `(\w+)`', text)[0]
-    said = json.dumps({"entry": entry, "stamp": seal, "seal": seal})
+    said = quote(HEAD + json.dumps({"entry": entry, "stamp": seal, "seal": seal}))
     await env.write(env.home / "desk" / "run" / "say.py", SAY.encode())
-    await start(env, f"run/say.py {settings['port']} '{said}'")
+    await start(env, f"run/say.py {settings['port']} {said}")
     await sample(env, settings)
     return CLAIM
 
