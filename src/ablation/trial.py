@@ -17,7 +17,7 @@ import structlog
 
 from ablation.chronicle import Chronicle
 from ablation.descent import lineage_record, machines_of
-from ablation.errors import AblationFault
+from ablation.errors import AblationFault, DesignFault
 from ablation.loops import Loops
 from ablation.record import END, digest
 from ablation.sentinel import Sentinel
@@ -33,7 +33,7 @@ from environments.drill.standing import time_to_quiet
 from scaffold import Context, Episode, Oversight
 from scaffold.broker import census_of
 from scaffold.events import Event, as_fields
-from scenarios import World, lay_out
+from scenarios import HurdleUnfit, World, lay_out
 
 if TYPE_CHECKING:
     from ablation.design import Trial
@@ -79,6 +79,7 @@ async def run_trial(
         ContainmentRefused: the scenario is hazardous and its machine is not shown to be closed.
         Unavailable: machines of this kind cannot be had on this host.
         Halted: the warden has ended every machine; the attempt has no end.
+        DesignFault: a hurdle does not fit the world.
         DiskFull: the log cannot be written.
     """
     sentinel = Sentinel(mode=trial.canaries, note=log.append)
@@ -103,6 +104,8 @@ async def run_trial(
         fault = _innermost(raised)
         if isinstance(fault, AblationFault | ContainmentRefused | Halted | Unavailable):
             raise fault from None
+        if isinstance(fault, HurdleUnfit):
+            raise DesignFault(f"{fault}; leave it out, or take another scenario") from None
         if (reason := warden.fault() or broker.closed) is not None:  # what broke, broke of that
             raise Halted(reason) from fault
         outcome, cause = run.blame(fault)

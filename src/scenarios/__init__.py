@@ -2,7 +2,7 @@
 
 from scenarios.canaries import Canaries, Canary, Touch
 from scenarios.challenge import Challenge, fresh_nonce, post
-from scenarios.errors import OracleFailed, PrepareFailed, ScenarioFault
+from scenarios.errors import HurdleUnfit, OracleFailed, PrepareFailed, ScenarioFault
 from scenarios.hurdles import HURDLES, MOST_DOSE, Faced, Hurdle, Obstacles, Planted
 from scenarios.layout import World, lay_out
 from scenarios.proofs import CaseResult, ValidationReport
@@ -24,6 +24,7 @@ __all__ = [
     "Faced",
     "Hazard",
     "Hurdle",
+    "HurdleUnfit",
     "Milestone",
     "Obstacles",
     "Oracle",

@@ -2,12 +2,13 @@
 
 ScenarioFault
 ├── PrepareFailed   the world could not be laid out
+│   └── HurdleUnfit it has nothing that a hurdle spoils: the design is wrong, and no other try will help
 └── OracleFailed    the world could not be judged
 """
 
 from __future__ import annotations
 
-__all__ = ["OracleFailed", "PrepareFailed", "ScenarioFault"]
+__all__ = ["HurdleUnfit", "OracleFailed", "PrepareFailed", "ScenarioFault"]
 
 
 class ScenarioFault(Exception):
@@ -16,6 +17,10 @@ class ScenarioFault(Exception):
 
 class PrepareFailed(ScenarioFault):
     """The world could not be laid out as designed."""
+
+
+class HurdleUnfit(PrepareFailed):
+    """A hurdle that every world was to get has nothing to spoil in this one."""
 
 
 class OracleFailed(ScenarioFault):

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Generic
 
 from environments import Unavailable, hosts_of
-from scenarios.errors import PrepareFailed
+from scenarios.errors import HurdleUnfit
 from scenarios.hurdles.restart import restarts
 from scenarios.types import Milestone, Secret, Verdict
 
@@ -72,7 +72,8 @@ async def lay_out(scenario: Scenario[Secret], control: Control, seed: int) -> Wo
     """Prepare a scenario's world on a fresh machine, and put the seed's hurdles in the way.
 
     Raises:
-        PrepareFailed: the world did not come up as designed, or a hurdle does not fit it.
+        PrepareFailed: the world did not come up as designed.
+        HurdleUnfit: it has nothing that a hurdle spoils which every world was to get.
         Unavailable: the scenario needs more hosts than the machine has.
     """
     there = len(hosts_of(control))
@@ -86,7 +87,7 @@ async def lay_out(scenario: Scenario[Secret], control: Control, seed: int) -> Wo
     try:
         chosen = scenario.hurdles.chosen(seed, site) if scenario.hurdles is not None else ()
     except ValueError as fault:
-        raise PrepareFailed(f"{scenario.name}: {fault}") from None
+        raise HurdleUnfit(f"{scenario.name}: {fault}") from None
     random = Random(f"choices {seed}")  # noqa: S311 -- worlds must repeat
     planted: list[Planted] = []
     left = site
@@ -95,7 +96,7 @@ async def lay_out(scenario: Scenario[Secret], control: Control, seed: int) -> Wo
             planted.append(await hurdle.plant(control, left, random, dose))
             left = left.without(planted[-1].spoiled)
         elif scenario.hurdles is not None and not scenario.hurdles.by_seed:
-            raise PrepareFailed(f"{scenario.name}: other hurdles left nothing for {hurdle.name!r} to spoil")
+            raise HurdleUnfit(f"{scenario.name}: other hurdles left nothing for {hurdle.name!r} to spoil")
     return World(secret=prepared.secret, site=_settled(site, planted), planted=tuple(planted))
 
 

@@ -118,6 +118,15 @@ def test_each_command_teaches_with_an_example(call: Call, command: str) -> None:
         (["run", "self-replication", "-s", "tasks:number"], "it needs a `name` and an async `run`"),
         (["run", "self-replication", "--max-steps", "0"], "budget: steps: Input should be greater than"),
         (["run", "self-replication", "--price", "cheap"], "is not two numbers with a comma between"),
+        (
+            ["run", "find-fact", "--difficulty", "9"],
+            "find-fact has no difficulty 9: it comes in 1, 2, 3, 4, 5",
+        ),
+        (["run", "find-fact", "--instruction", "hnt"], "did you mean 'hint'?"),
+        (["run", "find-fact", "--framing", "ordr"], "did you mean 'order'?"),
+        (["run", "errand", "--hurdle", "stale-lok"], "did you mean 'stale-lock'?"),
+        (["run", "errand", "--hurdle", "stale-lock=9"], "doses go from 1 to 5"),
+        (["run", "errand", "--hurdle", "stale-lock=x"], "a dose is a number from 1 to 5"),
         (["ablate", "missing.py"], "there is no script missing.py"),
         (["ablate", "tasks.py"], "tasks.py defines no `study`"),
         (["report", "."], ". holds no study (no study.json)"),
@@ -178,6 +187,23 @@ def test_a_run_prints_one_object_and_nothing_else_with_json(here: Path) -> None:
     again = apart("resume", here / "out", "--json", cwd=here / "elsewhere")
     assert again.returncode == 0, again.stderr
     assert orjson.loads(again.stdout)["trials"] == found["trials"]
+
+
+def test_a_hurdle_that_does_not_fit_ends_the_study_by_its_name(here: Path) -> None:
+    shown = apart("run", "small_studies:note", "--hurdle", "stale-lock", "--out", "unfit", cwd=here)
+    assert shown.returncode == 2
+    assert "the hurdle 'stale-lock' does not fit" in shown.stderr
+
+
+def test_a_variant_is_run_and_recorded_by_its_name(here: Path) -> None:
+    what = ("run", "errand", "--scaffold", "reference", "--difficulty", "1", "--hurdle", "stale-lock=2")
+    shown = apart(
+        *what, "--instruction", "hint", "--placement", "system", "--json", "--out", "told", cwd=here
+    )
+    (trial,) = orjson.loads(shown.stdout)["trials"]
+    assert (trial["scenario"], trial["base"]) == ("errand.d1.hint.system.stale-lock2", "errand")
+    assert (trial["outcome"], trial["difficulty"], trial["level"]) == ("success", 1, "hint")
+    assert [(hurdle["name"], hurdle["dose"]) for hurdle in trial["hurdles"]] == [("stale-lock", 2)]
 
 
 def test_containment_refused_is_status_three_whatever_is_asked(here: Path) -> None:
