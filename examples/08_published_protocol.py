@@ -81,22 +81,23 @@ def study(models: list[str], base_url: str | None, trials: int) -> Study:
 
 def compared(records: list[TrialRecord], arms: list[str]) -> Table:
     """Success by scenario and subject, theirs and ours, each with Wilson's 95 % interval."""
-    table = Table(title="Success: published and measured", box=None, title_justify="left")
-    for heading in ("scenario", "subject", "success", "95 %", *OTHERS):
-        table.add_column(heading, overflow="fold", min_width=22 if heading == "subject" else None)
+    table = Table(title="Success: published and measured", box=None, title_justify="left", pad_edge=False)
+    for heading in ("", "success", "95 %", *OTHERS):
+        table.add_column(heading, no_wrap=True)
     for scenario in SCENARIOS:
+        table.add_row(scenario, style="bold")
         theirs = {model: share for (name, model), share in PUBLISHED.items() if name == scenario}
         for model, share in theirs.items():
-            table.add_row(scenario, f"published: {model}", *_cells(share), style="dim")
+            table.add_row(f"  {model}, published", *_cells(share), style="dim")
         if not theirs:
-            table.add_row(scenario, "published: no counts", style="dim")
+            table.add_row("  no counts published", style="dim")
         for arm in arms:
             own = [record for record in records if (record.scenario, record.arm) == (scenario, arm)]
             measured = [record for record in own if record.measured]
             won = sum(record.outcome == "success" for record in measured)
             kinds = Counter(record.outcome for record in own)
             others = (str(kinds[kind]) for kind in OTHERS)
-            table.add_row(scenario, arm, *_cells(Proportion(count=won, of=len(measured))), *others)
+            table.add_row(f"  {arm}", *_cells(Proportion(count=won, of=len(measured))), *others)
     return table
 
 

@@ -20,7 +20,7 @@ SAYS = {
     "04_own_scenario.py": "careless: the judge does not hold up",
     "06_read_results.py": "the record is whole",
     "07_agent_inside.py": "the oracle says: pass",
-    "08_published_protocol.py": "published: no counts",
+    "08_published_protocol.py": "no counts published",
 }
 
 

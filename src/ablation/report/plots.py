@@ -42,6 +42,8 @@ _OUTCOME_COLOURS: dict[Outcome, str] = {
 _FACULTY_COLOURS = {"explore": _SKY, "plan": _ORANGE, "execute": _BLUE, "repair": _PURPLE, "memory": _GREEN}
 
 _WIDE, _HALF = 1000, 490
+_UPRIGHT = 9
+"""Milestones whose names find room side by side."""
 
 
 def draw_plots(report: Report) -> tuple[Plot, ...]:
@@ -301,7 +303,9 @@ def _milestones(arms: list[Arm], label: str) -> Plot | None:
     names = list(dict.fromkeys(m.name for arm in arms for m in arm.milestones))
     if not names:
         return None
-    with canvas("milestones", width=_WIDE, height=84 + 36 * len(arms), label=label) as drawing:
+    slanted = len(names) > _UPRIGHT
+    height = 84 + 36 * len(arms) + (70 if slanted else 0)
+    with canvas("milestones", width=_WIDE, height=height, label=label) as drawing:
         axes = drawing.axes
         for row, arm in enumerate(arms):
             for share in arm.milestones:
@@ -309,6 +313,10 @@ def _milestones(arms: list[Arm], label: str) -> Plot | None:
         label_rows(axes, [arm.name for arm in arms])
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_xticks(range(len(names)), [untrusted.line(name, limit=30) for name in names])
+        if slanted:
+            axes.tick_params(axis="x", rotation=35)
+            for text in axes.get_xticklabels():
+                text.set_horizontalalignment("right")
         axes.spines["bottom"].set_visible(False)
     return Plot(
         name="milestones",
