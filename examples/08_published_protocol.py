@@ -20,8 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ablation import Arm, Study, run_study
+from ablation.errors import AblationFault
 from ablation.report.content import Proportion
 from ablation.report.wording import share_interval
+from environments import EnvironmentFault
 from environments.catalogue import machines
 from scaffold import Budget, FacultyScaffold
 from scaffold.models import parse_subject
@@ -133,4 +135,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except (AblationFault, EnvironmentFault, ValueError) as fault:
+        sys.exit(f"{fault}")
