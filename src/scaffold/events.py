@@ -59,12 +59,17 @@ class Replied:
     text: str
     reasoning: str
     calls: tuple[dict[str, Any], ...]
+    """Each with id, name and arguments, and its problem where it could not be run as asked."""
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
     money: float
     seconds: float
     attempts: int
+    finish: str = ""
+    served: str = ""
+    from_cache: bool = False
+    refused: bool = False
     generation: int = 0
 
 

@@ -114,6 +114,14 @@ class Reply:
     refused: bool = False
     seconds: float = 0.0
     attempts: int = 1
+    reasoning: str = ""
+    """What it thought before it answered, where the server tells; never part of the conversation."""
+    finish: str = ""
+    """Why it stopped, in the server's word: stop, tool_calls, length, content_filter."""
+    served: str = ""
+    """The model that answered, by the server's word."""
+    from_cache: bool = False
+    """It was answered before, and nobody was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,7 +117,7 @@ def test_each_command_teaches_with_an_example(call: Call, command: str) -> None:
         (["run", "tasks:number"], "tasks:number is not a Scenario"),
         (["run", "self-replication", "-s", "tasks:number"], "it needs a `name` and an async `run`"),
         (["run", "self-replication", "--max-steps", "0"], "budget: steps: Input should be greater than"),
-        (["run", "self-replication", "--price", "cheap"], "is not two numbers with a comma between"),
+        (["run", "self-replication", "--price", "cheap"], "is not two or three numbers with commas between"),
         (
             ["run", "find-fact", "--difficulty", "9"],
             "find-fact has no difficulty 9: it comes in 1, 2, 3, 4, 5",

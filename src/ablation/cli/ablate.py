@@ -13,10 +13,11 @@ from rich.text import Text
 from ablation.cli.conduct import Sitting, default_folder
 from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.loading import absolute
-from ablation.cli.options import environment_option, run_options, subject_options
+from ablation.cli.options import environment_option, run_options
 from ablation.cli.printing import print_json
 from ablation.cli.publishing import publish_html
-from ablation.cli.requests import ScriptRequest, SubjectRequest
+from ablation.cli.requests import ScriptRequest
+from ablation.cli.subjects import subject_of, subject_options
 from ablation.cli.supervising import supervision_of, supervision_options
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
     request = ScriptRequest(
         script=script.resolve(),
         environment=absolute(options["environment"]) if options["environment"] else None,
-        subject=_subject(options),
+        subject=subject_of(options),
         seeds=_seeds(options),
         void_retries=options["void_retries"],
         oversee=supervision_of(absolute(options["oversee"])) if options["oversee"] else None,
@@ -83,23 +84,6 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
         publish=publish_html,
     )
     context.exit(sitting.conduct())
-
-
-def _subject(options: Mapping[str, Any]) -> SubjectRequest | None:
-    if options["model"] is None:
-        if options["base_url"] or options["price"]:
-            raise WrongUse("--base-url and --price go with --model")
-        return None
-    return SubjectRequest(
-        model=options["model"],
-        base_url=options["base_url"],
-        tools=options["tools"],
-        price=options["price"],
-        request_timeout_s=options["request_timeout"],
-        request_attempts=options["request_attempts"],
-        requests_at_once=options["requests_at_once"],
-        requests_per_minute=options["requests_per_minute"],
-    )
 
 
 def _seeds(options: Mapping[str, Any]) -> tuple[int, ...] | None:

@@ -10,7 +10,7 @@ from ablation.cli.nearest import did_you_mean
 from ablation.errors import NameUnknown
 from environments.catalogue import MACHINES, PATTERNS, machines
 from scaffold import FacultyScaffold, Nothing, Reference, Scaffold, react
-from scaffold.models import PROFILES
+from scaffold.models import PROFILES, SPECS
 from scenarios import Scenario
 from scenarios.catalogue import CATALOGUE
 
@@ -42,7 +42,7 @@ ENVIRONMENTS: Mapping[str, str] = {
     **PATTERNS,
 }
 SUBJECTS: Mapping[str, str] = {
-    "openai:NAME": "a model behind any OpenAI-compatible server (--base-url, OPENAI_API_KEY)",
+    **{spec: summary for spec, summary in SPECS.items() if not spec.startswith("simulated:")},
     **{
         f"simulated:{name}": "SIMULATED: exercises the instrument, says nothing about a model"
         for name in PROFILES

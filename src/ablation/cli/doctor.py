@@ -17,9 +17,9 @@ from rich.text import Text
 from ablation import untrusted
 from ablation.cli.diagnostics import configure_diagnostics
 from ablation.cli.faults import DONE, UNSOUND, plain_faults
-from ablation.cli.options import as_json, subject_options
+from ablation.cli.options import as_json
 from ablation.cli.printing import print_json
-from ablation.cli.requests import SubjectRequest
+from ablation.cli.subjects import subject_of, subject_options
 from environments.doctor import Finding, examine
 from scaffold import ModelFailed
 
@@ -39,7 +39,7 @@ _MARKS = {True: ("ok", "green"), None: ("warn", "yellow"), False: ("fail", "red"
 @as_json
 @click.pass_context
 @plain_faults()
-def doctor(context: click.Context, /, model: str | None, *, as_json: bool, **options: Any) -> None:
+def doctor(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """Say what works on this machine, and what to do about what does not.
 
     A sandbox is really opened. With --model, the subject is really asked something.
@@ -50,11 +50,8 @@ def doctor(context: click.Context, /, model: str | None, *, as_json: bool, **opt
       redline doctor --model openai:my-model --base-url http://127.0.0.1:8000/v1
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     configure_diagnostics()
-    subject = None
-    if model is not None:
-        options["request_timeout_s"] = options.pop("request_timeout")
-        subject = SubjectRequest(model=model, **options).subject()
-    findings = asyncio.run(_examine(subject))
+    named = subject_of(options)
+    findings = asyncio.run(_examine(named.subject() if named else None))
     if as_json:
         found = {"ok": _sound(findings), "findings": [asdict(finding) for finding in findings]}
         print_json(found)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from ablation.cli import catalogue
-from ablation.cli.loading import load_object, load_study
+from ablation.cli.loading import load_study
+from ablation.cli.subjects import SubjectRequest
 from ablation.cli.supervising import SupervisionRequest
 from ablation.cli.variants import VariantRequest
 from ablation.design import Arm, Study
@@ -18,64 +19,12 @@ from ablation.errors import NameUnknown
 from ablation.record import digest
 from ablation.store import Origin
 from ablation.types import CanaryMode
-from scaffold import Budget, Pace
-from scaffold.broker import UNPACED
-from scaffold.models import Patience, Price, parse_subject
-from scaffold.models.patience import PATIENT
+from scaffold import Budget
 
 if TYPE_CHECKING:
     from ablation.store import StudyFolder
-    from scaffold.protocols import Subject
 
-__all__ = ["RunRequest", "ScriptRequest", "SubjectRequest", "study_again"]
-
-
-class SubjectRequest(BaseModel):
-    """A subject, as its options name it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str
-    base_url: str | None = None
-    tools: Literal["native", "text"] = "native"
-    price: tuple[float, float] | None = None
-    """Of a million prompt and completion tokens."""
-    request_timeout_s: float = 120.0
-    request_attempts: int = PATIENT.attempts
-    requests_at_once: int | None = None
-    requests_per_minute: int | None = None
-
-    def subject(self) -> Subject:
-        """Return the subject, not yet connected.
-
-        Raises:
-            NameUnknown: the specification means nothing.
-        """
-        prompt, completion = self.price or (0.0, 0.0)
-        try:
-            return parse_subject(
-                self.model,
-                base_url=self.base_url,
-                tools=self.tools,
-                request_timeout_s=self.request_timeout_s,
-                patience=Patience(attempts=self.request_attempts),
-                pace=self._pace(),
-                price=Price(prompt_per_million=prompt, completion_per_million=completion),
-            )
-        except ValueError as fault:
-            try:
-                found = load_object(self.model)
-            except NameUnknown:
-                raise NameUnknown(str(fault)) from fault
-        if not hasattr(found, "connect"):
-            raise NameUnknown(f"{self.model} is not a subject: it needs a `name` and a `connect`")
-        if self._pace() != UNPACED:
-            raise NameUnknown(f"{self.model} keeps its own pace: give it a `pace` in place of the options")
-        subject: Subject = found
-        return subject
-
-    def _pace(self) -> Pace:
-        return Pace(at_once=self.requests_at_once, per_minute=self.requests_per_minute)
+__all__ = ["RunRequest", "ScriptRequest", "study_again"]
 
 
 class RunRequest(BaseModel):

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from ablation.cli.conduct import Sitting, default_folder
 from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.loading import absolute
-from ablation.cli.options import environment_option, run_options, subject_options
-from ablation.cli.requests import RunRequest, SubjectRequest
+from ablation.cli.options import environment_option, run_options
+from ablation.cli.requests import RunRequest
+from ablation.cli.subjects import subject_of, subject_options
 from ablation.cli.supervising import supervision_of, supervision_options
 from ablation.cli.variants import variant_of, variant_options
 from scaffold import Budget
@@ -63,12 +64,14 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
       redline run self-replication --model openai:my-model --base-url http://127.0.0.1:8000/v1
       redline run self-replication --scaffold my_agents:careful --trials 20 --json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    subject = subject_of(options)
+    assert subject is not None  # there is a default
     request = RunRequest(
         scenario=absolute(scenario),
         variant=variant_of(options),
         scaffold=absolute(scaffold),
         environment=absolute(environment),
-        subject=_subject(options),
+        subject=subject,
         seeds=tuple(range(options["seed"], options["seed"] + options["trials"])),
         budget=_budget(options),
         void_retries=options["void_retries"],
@@ -85,19 +88,6 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
         as_json=options["as_json"],
     )
     context.exit(sitting.conduct())
-
-
-def _subject(options: Mapping[str, Any]) -> SubjectRequest:
-    return SubjectRequest(
-        model=options["model"],
-        base_url=options["base_url"],
-        tools=options["tools"],
-        price=options["price"],
-        request_timeout_s=options["request_timeout"],
-        request_attempts=options["request_attempts"],
-        requests_at_once=options["requests_at_once"],
-        requests_per_minute=options["requests_per_minute"],
-    )
 
 
 def _budget(options: Mapping[str, Any]) -> Budget:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scaffold.broker.key import Key
     from scaffold.events import Event
     from scaffold.protocols import Model, Subject
-    from scaffold.types import Budget
+    from scaffold.types import Budget, ToolCall
 
 __all__ = ["Broker", "Paces"]
 
@@ -200,19 +200,28 @@ def _digest(token: str) -> bytes:
     return blake2b(token.encode(errors="replace"), digest_size=32).digest()
 
 
+def _call(call: ToolCall) -> dict[str, Any]:
+    problem = {} if call.problem is None else {"problem": call.problem}
+    return {"id": call.id, "name": call.name, "arguments": dict(call.arguments), **problem}
+
+
 def _replied(step: int, faculty: str, reply: Reply, generation: int) -> Replied:
     usage = reply.usage
     return Replied(
         step=step,
         faculty=faculty,
         text=reply.text,
-        reasoning=str(reply.message.additional_kwargs.get("reasoning_content") or ""),
-        calls=tuple({"id": c.id, "name": c.name, "arguments": dict(c.arguments)} for c in reply.calls),
+        reasoning=reply.reasoning,
+        calls=tuple(map(_call, reply.calls)),
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         cached_tokens=usage.cached_tokens,
         money=usage.money,
         seconds=round(reply.seconds, 6),
         attempts=reply.attempts,
+        finish=reply.finish,
+        served=reply.served,
+        from_cache=reply.from_cache,
+        refused=reply.refused,
         generation=generation,
     )

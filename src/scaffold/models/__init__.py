@@ -2,14 +2,19 @@
 
 from scaffold.models.chat import PooledChatOpenAI
 from scaffold.models.connected import LangChainModel, PooledModel
+from scaffold.models.langchain import ChatSubject
+from scaffold.models.openai import OpenAISubject
 from scaffold.models.patience import Patience, Retry
 from scaffold.models.price import Price
+from scaffold.models.sampling import Calling, Sampling
 from scaffold.models.simulated import PROFILES, Profile, SimulatedSubject
-from scaffold.models.subjects import ChatSubject, OpenAISubject, parse_subject
+from scaffold.models.specs import SPECS, parse_subject
 from scaffold.models.text_tools import TextTools, TextToolsSubject
 
 __all__ = [
     "PROFILES",
+    "SPECS",
+    "Calling",
     "ChatSubject",
     "LangChainModel",
     "OpenAISubject",
@@ -19,6 +24,7 @@ __all__ = [
     "Price",
     "Profile",
     "Retry",
+    "Sampling",
     "SimulatedSubject",
     "TextTools",
     "TextToolsSubject",

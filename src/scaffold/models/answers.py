@@ -8,6 +8,7 @@ not the server's failure to answer.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,11 +28,16 @@ __all__ = [
     "nested_too_deeply",
     "reply_from",
     "set_apart_malformed_calls",
+    "set_apart_reasoning",
     "sound_usage",
 ]
 
 BYTES_PER_TOKEN = 4
 """A usual mean, for servers that report no usage."""
+
+_REASONING = ("reasoning_content", "reasoning")
+_THOUGHT = re.compile(r"\s*(?:<think>)?(?P<thought>(?:(?!<think>).)*?)</think>\s*", re.DOTALL)
+"""Where no parser of the server's set it apart; templates that open the tag leave only its end."""
 
 DEEPEST = 64
 """Levels of arrays and objects in a call's arguments; what writes and reads the record ends at 254."""
@@ -73,6 +79,21 @@ def joined_text(content: list[Any]) -> str:
         AttributeError, TypeError: it is no list of parts.
     """
     return "".join(part.get("text") or "" for part in content)
+
+
+def set_apart_reasoning(message: dict[str, Any]) -> str:
+    """Take what a subject thought out of a server's message, wherever the server put it.
+
+    Args:
+        message: As the server sent it, its content a text or None; changed in place.
+    """
+    told = next((said for key in _REASONING if isinstance(said := message.get(key), str)), "")
+    content: Any = message.get("content")
+    thought = _THOUGHT.match(content) if isinstance(content, str) else None
+    if thought is None:
+        return told
+    message["content"] = thought.string[thought.end() :]
+    return told or str(thought["thought"]).strip()
 
 
 def sound_usage(reported: object) -> dict[str, Any] | None:
@@ -166,6 +187,7 @@ def reply_from(
     finish = message.response_metadata.get("finish_reason")
     refusal = message.additional_kwargs.get("refusal")
     text = str(message.text) or (refusal if isinstance(refusal, str) else "")
+    reasoning = message.additional_kwargs.get("reasoning_content")
     return Reply(
         message=message,
         text=text,
@@ -174,6 +196,9 @@ def reply_from(
         refused=bool(refusal) or finish == "content_filter",
         seconds=seconds,
         attempts=attempts,
+        reasoning=reasoning if isinstance(reasoning, str) else "",
+        finish=str(finish or ""),
+        served=str(message.response_metadata.get("model_name") or ""),
     )
 
 

@@ -18,7 +18,13 @@ from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 
-from scaffold.models.answers import joined_text, loads, set_apart_malformed_calls, sound_usage
+from scaffold.models.answers import (
+    joined_text,
+    loads,
+    set_apart_malformed_calls,
+    set_apart_reasoning,
+    sound_usage,
+)
 from scaffold.models.encoding import ConversationWriter
 from scaffold.models.endpoint import Endpoint, Unreadable, said_in
 from scaffold.models.patience import PATIENT, Patience, Retry
@@ -226,18 +232,19 @@ class PooledChatOpenAI(ChatOpenAI):
         sent = answer["choices"][0]["message"]
         if isinstance(sent.get("content"), list):
             sent["content"] = joined_text(sent["content"])
+        reasoning = set_apart_reasoning(sent)
         malformed = set_apart_malformed_calls(sent)
         result = self._create_chat_result(answer)
         message = result.generations[0].message
         if not isinstance(message, AIMessage):
             raise TypeError("not an assistant's message")
         message.invalid_tool_calls.extend(malformed)
-        message.additional_kwargs.update(
-            {key: sent[key] for key in ("refusal", "reasoning_content") if sent.get(key)}
-        )
+        apart = {"refusal": sent.get("refusal"), "reasoning_content": reasoning}
+        message.additional_kwargs.update({key: said for key, said in apart.items() if said})
         message.response_metadata = {
             **(result.generations[0].generation_info or {}),
             "model_provider": "openai",
+            "model_name": answer.get("model"),
         }
         return result
 

@@ -15,6 +15,7 @@ from scaffold.models.conversion import answer_from, call_options, relayed
 from scaffold.models.encoding import tool_schemas
 from scaffold.models.endpoint import too_long
 from scaffold.models.price import FREE, Price
+from scaffold.models.sampling import AS_USUAL, Calling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,14 +35,19 @@ OURS = frozenset({"model", "n", "stream", "stream_options"})
 """What a client may say, and redline decides."""
 
 
-def _options(tools: Sequence[Tool], tool_choice: Literal["auto", "none"], seed: int | None) -> dict[str, Any]:
+def _options(
+    tools: Sequence[Tool], tool_choice: Literal["auto", "none"], seed: int | None, calling: Calling
+) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if seed is not None:
         options["seed"] = seed
     if tools:
-        options["tools"] = tool_schemas(tools)
-        if tool_choice == "none":
-            options["tool_choice"] = tool_choice
+        options["tools"] = tool_schemas(tools, strict=calling.strict)
+        choice = calling.choice if tool_choice == "auto" else tool_choice
+        if choice != "auto":
+            options["tool_choice"] = choice
+        if calling.parallel is not None:
+            options["parallel_tool_calls"] = calling.parallel
     return options
 
 
@@ -51,6 +57,8 @@ class PooledModel:
 
     chat: PooledChatOpenAI
     price: Price = FREE
+    calling: Calling = AS_USUAL
+    seeded: bool = True
     _known: dict[object, bytes] = field(default_factory=dict, init=False, repr=False)
     """Settings by what they are made from: tools and seed are the same throughout a trial."""
 
@@ -98,12 +106,13 @@ class PooledModel:
     def _settings(
         self, tools: Sequence[Tool], tool_choice: Literal["auto", "none"], seed: int | None
     ) -> bytes:
+        seed = seed if self.seeded else None
         made_from = (*((tool.name, tool.description, tool.arguments) for tool in tools), tool_choice, seed)
         settings = self._known.get(made_from)
         if settings is None:
             if len(self._known) >= MOST_SETTINGS:
                 self._known.clear()
-            settings = self.chat.settings(**_options(tools, tool_choice, seed))
+            settings = self.chat.settings(**_options(tools, tool_choice, seed, self.calling))
             self._known[made_from] = settings
         return settings
 
@@ -114,6 +123,7 @@ class LangChainModel:
 
     chat: BaseChatModel
     price: Price = FREE
+    calling: Calling = AS_USUAL
 
     @cached_property
     def _takes_seed(self) -> bool:
@@ -133,7 +143,7 @@ class LangChainModel:
         Raises:
             ModelFailed: the chat model raised, whatever it raised.
         """
-        options = _options(tools, tool_choice, seed if self._takes_seed else None)
+        options = _options(tools, tool_choice, seed if self._takes_seed else None, self.calling)
         return await self._invoke(messages, options)
 
     @property

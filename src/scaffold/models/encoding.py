@@ -113,17 +113,24 @@ def _with_readable_arguments(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def tool_schemas(tools: Sequence[Tool]) -> list[dict[str, Any]]:
-    """Return the tools as the chat-completions protocol describes functions."""
-    return [_schema(tool.name, tool.description, tool.arguments) for tool in tools]
+def tool_schemas(tools: Sequence[Tool], *, strict: bool = False) -> list[dict[str, Any]]:
+    """Return the tools as the chat-completions protocol describes functions.
+
+    Args:
+        tools: what may be called.
+        strict: asks the server to hold each call to its schema.
+    """
+    return [_schema(tool.name, tool.description, tool.arguments, strict=strict) for tool in tools]
 
 
 @lru_cache(maxsize=256)
-def _schema(name: str, description: str, arguments: type[BaseModel]) -> dict[str, Any]:
+def _schema(name: str, description: str, arguments: type[BaseModel], *, strict: bool) -> dict[str, Any]:
     parameters = arguments.model_json_schema()
     parameters.pop("title", None)
     parameters.pop("description", None)
     for property_ in parameters.get("properties", {}).values():
         property_.pop("title", None)
-    function = {"name": name, "description": description, "parameters": parameters}
+    function: dict[str, Any] = {"name": name, "description": description, "parameters": parameters}
+    if strict:
+        function["strict"] = True
     return {"type": "function", "function": function}

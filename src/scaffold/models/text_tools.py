@@ -11,7 +11,7 @@ import json
 import re
 import weakref
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -142,15 +142,7 @@ class TextTools:
         if tool_choice == "none" or not tools:
             return reply
         calls = parse_calls(reply.text, prefix=f"text_{len(messages)}")
-        return Reply(
-            message=_message(reply, calls),
-            text=reply.text,
-            calls=calls,
-            usage=reply.usage,
-            refused=reply.refused,
-            seconds=reply.seconds,
-            attempts=reply.attempts,
-        )
+        return replace(reply, message=_message(reply, calls), calls=calls)
 
     def _translated(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
         translated: list[BaseMessage] = []

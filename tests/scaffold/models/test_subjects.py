@@ -5,7 +5,7 @@ from chat_server import completion, serving
 from langchain_core.messages import HumanMessage
 from pydantic import SecretStr
 
-from scaffold.models import OpenAISubject, Price, SimulatedSubject, TextToolsSubject, parse_subject
+from scaffold.models import OpenAISubject, Price, Sampling, SimulatedSubject, TextToolsSubject, parse_subject
 from scaffold.models.connected import LangChainModel, PooledModel
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ def test_a_specification_names_its_subject() -> None:
     ("spec", "hint"),
     [
         ("opnai:gpt", "did you mean openai"),
-        ("gpt-4o", "openai:NAME or simulated:PROFILE"),
+        ("gpt-4o", "openai:NAME, langchain:MODULE:CLASS or simulated:PROFILE"),
         ("openai:", "openai:NAME"),
         ("simulated:stedy", "did you mean steady"),
         ("simulated:xyz", "there are steady, capable"),
@@ -40,7 +40,7 @@ async def test_address_and_key_come_from_the_environment(monkeypatch: pytest.Mon
     async with serving(completion()) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
-        async with parse_subject("openai:m", temperature=0.25).connect() as model:
+        async with parse_subject("openai:m", sampling=Sampling(temperature=0.25)).connect() as model:
             await model.ask([HumanMessage("?")], tools=())
     assert server.headers[0]["Authorization"] == "Bearer sk-environment"
     assert server.requests[0]["temperature"] == 0.25

@@ -1,0 +1,247 @@
+"""Options that name a subject, and how it is asked."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+from pydantic import BaseModel, ConfigDict
+
+from ablation.cli.loading import load_object
+from ablation.errors import NameUnknown
+from scaffold import Pace
+from scaffold.broker import UNPACED
+from scaffold.models import Calling, Patience, Price, Sampling, parse_subject
+from scaffold.models.patience import PATIENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from scaffold.protocols import Subject
+
+__all__ = ["SubjectRequest", "subject_of", "subject_options"]
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+
+_SECRET = ("authorization", "api-key", "token", "secret", "cookie")
+
+
+class SubjectRequest(BaseModel):
+    """A subject, as its options name it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    base_url: str | None = None
+    headers: dict[str, str] = {}
+    """A secret stands here as `env:NAME`."""
+    settings: dict[str, Any] = {}
+    """Of sampling, or of a chat model's constructor."""
+    tools: Literal["native", "text"] = "native"
+    tool_choice: Literal["auto", "required"] = "auto"
+    price: tuple[float, ...] | None = None
+    """Of a million prompt and completion tokens, and of cached prompt tokens where those cost less."""
+    request_timeout_s: float = 120.0
+    request_attempts: int = PATIENT.attempts
+    requests_at_once: int | None = None
+    requests_per_minute: int | None = None
+
+    def subject(self) -> Subject:
+        """Return the subject, not yet connected.
+
+        Raises:
+            NameUnknown: the specification means nothing.
+        """
+        prompt, completion, cached = (*(self.price or (0.0, 0.0)), None)[:3]
+        try:
+            return parse_subject(
+                self.model,
+                base_url=self.base_url,
+                headers=self.headers,
+                sampling=Sampling.of(self.settings),
+                calling=Calling(choice=self.tool_choice),
+                tools=self.tools,
+                request_timeout_s=self.request_timeout_s,
+                patience=Patience(attempts=self.request_attempts),
+                pace=self._pace(),
+                price=Price(
+                    prompt_per_million=prompt or 0.0,
+                    completion_per_million=completion or 0.0,
+                    cached_per_million=cached,
+                ),
+            )
+        except ValueError as fault:
+            try:
+                found = load_object(self.model)
+            except NameUnknown:
+                raise NameUnknown(str(fault)) from fault
+        if not hasattr(found, "connect"):
+            raise NameUnknown(f"{self.model} is not a subject: it needs a `name` and a `connect`")
+        if self._pace() != UNPACED:
+            raise NameUnknown(f"{self.model} keeps its own pace: give it a `pace` in place of the options")
+        subject: Subject = found
+        return subject
+
+    def _pace(self) -> Pace:
+        return Pace(at_once=self.requests_at_once, per_minute=self.requests_per_minute)
+
+
+def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
+    """Return what the options ask for; None where they name no model."""
+    if options["model"] is None:
+        given = [name for name in ("base_url", "price", "headers", "settings") if options[name]]
+        if given:
+            names = {"headers": "header", "settings": "set"}
+            wrong = " and ".join(f"--{names.get(name, name).replace('_', '-')}" for name in given)
+            raise click.UsageError(f"{wrong} go{'es' * (len(given) == 1)} with --model")
+        return None
+    return SubjectRequest(
+        model=options["model"],
+        base_url=options["base_url"],
+        headers=options["headers"],
+        settings=options["settings"],
+        tools=options["tools"],
+        tool_choice=options["tool_choice"],
+        price=options["price"],
+        request_timeout_s=options["request_timeout"],
+        request_attempts=options["request_attempts"],
+        requests_at_once=options["requests_at_once"],
+        requests_per_minute=options["requests_per_minute"],
+    )
+
+
+def _price(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        prices = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        prices = ()
+    if len(prices) not in {2, 3}:
+        raise click.BadParameter(f"{text!r} is not two or three numbers with commas between")
+    if not all(0 <= price < float("inf") for price in prices):
+        raise click.BadParameter("a price is a number from 0 up")
+    return prices
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _headers(_context: click.Context, _option: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
+    headers = _pairs(texts)
+    for name, value in headers.items():
+        if any(part in name.lower() for part in _SECRET) and not value.startswith("env:"):
+            raise click.BadParameter(
+                f"{name} would be kept with the study: export it and write {name}=env:VARIABLE"
+            )
+    return headers
+
+
+def _settings(_context: click.Context, _option: click.Parameter, texts: Sequence[str]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in _pairs(texts).items()}
+
+
+def _plain(text: str) -> Any:
+    """Read a value as JSON where it is some, and as a text where it is not."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def subject_options(*, default: str | None) -> Callable[[Decorated], Decorated]:
+    """Add the options that name a subject; without a default the model is optional."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for option in reversed((*_naming(default), *_ASKING)):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _naming(default: str | None) -> tuple[Callable[[Any], Any], ...]:
+    instead = "" if default else " In place of the script's."
+    return (
+        click.option(
+            "--model",
+            "-m",
+            default=default,
+            show_default=default is not None,
+            help=f"Subject: a name from `redline list subjects`, or module:attribute.{instead}",
+        ),
+        click.option("--base-url", help="Of an OpenAI-compatible API, for example http://HOST:PORT/v1."),
+    )
+
+
+_ASKING: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_settings,
+        help="A sampling setting (temperature, top_p, max_tokens, or whatever the server knows), "
+        "or one of a LangChain model's constructor; values are JSON or text. seeded=false sends no seeds.",
+    ),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_headers,
+        help="Sent with each request. VALUE may be env:VARIABLE, which keeps a secret out of the record.",
+    ),
+    click.option(
+        "--tools",
+        type=click.Choice(["native", "text"]),
+        default="native",
+        show_default=True,
+        help="`text` for subjects that know no tool calls.",
+    ),
+    click.option(
+        "--tool-choice",
+        type=click.Choice(["auto", "required"]),
+        default="auto",
+        show_default=True,
+        help="`required`: a turn that may call a tool has to, by guided decoding where the server can.",
+    ),
+    click.option(
+        "--price",
+        metavar="IN,OUT[,CACHED]",
+        callback=_price,
+        help="Of a million prompt, completion and cached prompt tokens, for example 0.5,1.5,0.05.",
+    ),
+    click.option(
+        "--request-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=120.0,
+        show_default=True,
+        help="Seconds for one request to the subject.",
+    ),
+    click.option(
+        "--request-attempts",
+        type=click.IntRange(min=1),
+        default=5,
+        show_default=True,
+        help="How often the subject is asked for one answer before its server has failed.",
+    ),
+    click.option(
+        "--requests-at-once",
+        type=click.IntRange(min=1),
+        help="Requests to the subject's server at a time, over all trials. [default: no limit]",
+    ),
+    click.option(
+        "--requests-per-minute",
+        type=click.IntRange(min=1),
+        help="Requests to the subject's server in any minute. [default: no limit]",
+    ),
+)

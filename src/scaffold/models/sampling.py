@@ -1,0 +1,55 @@
+"""What a server is asked for beside the conversation: how it draws an answer, and how tools are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AS_USUAL", "Calling", "Sampling"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How an answer is drawn. None leaves a setting to the server."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    """Longest answer, in tokens."""
+    seeded: bool = True
+    """Each call carries its trial's seed; off for servers that refuse one."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of the request, as the server knows them, for example `top_k` or `reasoning_effort`."""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Sampling:
+        """Return the sampling that plain settings ask for; what has no place of its own is sent as it is."""
+        named = {
+            name: settings[name]
+            for name in ("temperature", "top_p", "max_tokens", "seeded")
+            if name in settings
+        }
+        return cls(**named, more={name: value for name, value in settings.items() if name not in named})
+
+    def body(self) -> dict[str, Any]:
+        """Return the fields of a request; the seed is not among them."""
+        fields = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
+        return {**{name: value for name, value in fields.items() if value is not None}, **self.more}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calling:
+    """How tools are called, where the server knows tool calls."""
+
+    choice: Literal["auto", "required"] = "auto"
+    """`required` where every turn that may call a tool has to, as a guided or random subject needs it."""
+    parallel: bool | None = None
+    """Whether one answer may hold several calls; None leaves it to the server."""
+    strict: bool = False
+    """The server holds arguments to their schema while it writes them, where it can."""
+
+
+AS_USUAL = Calling()
