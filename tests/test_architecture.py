@@ -221,5 +221,5 @@ def test_only_the_broker_asks_a_model_for_a_trial() -> None:
     assert asking == {
         "scaffold/broker/key.py",
         "scaffold/models/text_tools.py",  # itself a model, around another
-        "ablation/cli/doctor.py",  # tries a server out, in no trial
+        "scaffold/models/checkup.py",  # tries a server out, in no trial
     }

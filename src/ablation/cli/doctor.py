@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from langchain_core.messages import HumanMessage
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +21,7 @@ from ablation.cli.printing import print_json
 from ablation.cli.subjects import subject_of, subject_options
 from environments.doctor import Finding, examine
 from scaffold import ModelFailed
+from scaffold.models.checkup import check_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,8 @@ _MARKS = {True: ("ok", "green"), None: ("warn", "yellow"), False: ("fail", "red"
 def doctor(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """Say what works on this machine, and what to do about what does not.
 
-    A sandbox is really opened. With --model, the subject is really asked something.
+    A sandbox is really opened. With --model, the subject is really asked a few things: whether it
+    answers, calls tools, keeps seeds and reports usage, and how fast it is.
 
     \b
     Examples:
@@ -51,12 +52,15 @@ def doctor(context: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     configure_diagnostics()
     named = subject_of(options)
-    findings = asyncio.run(_examine(named.subject() if named else None))
+    machine, asked = asyncio.run(_examine(named.subject() if named else None))
+    findings = [*machine, *asked]
     if as_json:
         found = {"ok": _sound(findings), "findings": [asdict(finding) for finding in findings]}
         print_json(found)
     else:
-        _print(findings)
+        _print(machine)
+        for finding in asked:
+            _print_line(finding)
     context.exit(DONE if _sound(findings) else UNSOUND)
 
 
@@ -64,11 +68,9 @@ def _sound(findings: Sequence[Finding]) -> bool:
     return all(finding.ok is not False for finding in findings)
 
 
-async def _examine(subject: Subject | None) -> list[Finding]:
-    findings = [*await examine(), _disk()]
-    if subject is not None:
-        findings.append(await _subject(subject))
-    return findings
+async def _examine(subject: Subject | None) -> tuple[list[Finding], list[Finding]]:
+    """Return what was found of this machine, and of the subject."""
+    return [*await examine(), _disk()], [] if subject is None else [await _subject(subject)]
 
 
 def _disk() -> Finding:
@@ -82,16 +84,16 @@ def _disk() -> Finding:
 
 
 async def _subject(subject: Subject) -> Finding:
-    """Ask the subject something; a server that is not there is a finding like any other."""
+    """Ask the subject a few things; a server that is not there is a finding like any other."""
+    name = f"subject {subject.name}"
     try:
-        async with subject.connect() as model:
-            reply = await model.ask([HumanMessage("Answer with the word ready.")], tools=())
+        found = await check_up(subject)
     except ModelFailed as fault:
         mend = "see that the server runs, and check --base-url and OPENAI_API_KEY"
-        return Finding(name=f"subject {subject.name}", ok=False, detail=str(fault), mend=mend)
-    said = untrusted.line(reply.text, limit=60)
-    detail = f"answered {said!r} in {reply.seconds:.1f} s"
-    return Finding(name=f"subject {subject.name}", ok=True, detail=detail, mend="")
+        return Finding(name=name, ok=False, detail=str(fault), mend=mend)
+    except ValueError as fault:
+        return Finding(name=name, ok=False, detail=str(fault), mend="mend the option that it names")
+    return Finding(name=name, ok=not found.mends or None, detail=found.line, mend=", ".join(found.mends))
 
 
 def _print(findings: Sequence[Finding]) -> None:
@@ -103,3 +105,10 @@ def _print(findings: Sequence[Finding]) -> None:
         cells = (finding.name, untrusted.line(finding.detail, limit=300), finding.mend)
         table.add_row(Text(word, style=style), *map(Text, cells))
     Console().print(table)
+
+
+def _print_line(finding: Finding) -> None:
+    word, style = _MARKS[finding.ok]
+    mend = f"; mend: {finding.mend}" if finding.mend else ""
+    said = f"  {finding.name}: {untrusted.line(finding.detail, limit=600)}{mend}"
+    Console().print(Text.assemble((word, style), said), soft_wrap=True)
