@@ -1,8 +1,8 @@
 """ChatOpenAI with another way to the server: each message written once, one pool of connections.
 
-Settings, `bind_tools` and the parsing of results are langchain-openai's own. What is replaced is how a
-request is built and sent, because the openai package walks every message of every request again, which
-makes a long conversation quadratic.
+Settings and `bind_tools` are langchain-openai's own. What is replaced is how a request is built, sent and
+read, because the openai package walks every message of every request again, which makes a long
+conversation quadratic.
 """
 
 from __future__ import annotations
@@ -14,19 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 
-from scaffold.models.answers import (
-    joined_text,
-    loads,
-    set_apart_malformed_calls,
-    set_apart_reasoning,
-    sound_usage,
-)
 from scaffold.models.encoding import ConversationWriter
 from scaffold.models.endpoint import Endpoint, Unreadable, said_in
+from scaffold.models.parsing import loads, message_of
 from scaffold.models.patience import PATIENT, Patience, Retry
 from scaffold.models.transport import HttpTransport, Transport
 
@@ -34,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-    from langchain_core.messages import BaseMessage
-    from langchain_core.outputs import ChatResult
+    from langchain_core.messages import AIMessage, BaseMessage
 
 __all__ = ["NO_KEY", "Completion", "PooledChatOpenAI"]
 
@@ -49,17 +42,11 @@ PUBLIC_API = "https://api.openai.com/v1"
 class Completion:
     """One answer of the server, parsed, and what it took to get it."""
 
-    result: ChatResult
+    message: AIMessage
+    """The first choice."""
     sent_bytes: int
     attempts: int
     seconds: float
-
-    @property
-    def message(self) -> AIMessage:
-        """The first choice."""
-        message = self.result.generations[0].message
-        assert isinstance(message, AIMessage)
-        return message
 
 
 class PooledChatOpenAI(ChatOpenAI):
@@ -153,9 +140,9 @@ class PooledChatOpenAI(ChatOpenAI):
         started = time.perf_counter()
         with self._writer.request(settings, messages) as body:
             sent_bytes = len(body)
-            result, attempts = await endpoint.complete(body, self._read)
+            message, attempts = await endpoint.complete(body, self._read)
         return Completion(
-            result=result,
+            message=message,
             sent_bytes=sent_bytes,
             attempts=attempts,
             seconds=time.perf_counter() - started,
@@ -177,19 +164,19 @@ class PooledChatOpenAI(ChatOpenAI):
                 return await connected.relay(request, settings)
         started = time.perf_counter()
         body = _dumps({**orjson.loads(settings), **request, "model": self.model_name})
-        (answer, result), attempts = await endpoint.complete(body, self._read_both)
+        (answer, message), attempts = await endpoint.complete(body, self._read_both)
         completion = Completion(
-            result=result,
+            message=message,
             sent_bytes=len(body),
             attempts=attempts,
             seconds=time.perf_counter() - started,
         )
         return answer, completion
 
-    def _read_both(self, body: bytes) -> tuple[dict[str, Any], ChatResult]:
-        result = self._read(body)  # raises where the body is no answer
+    def _read_both(self, body: bytes) -> tuple[dict[str, Any], AIMessage]:
+        message = self._read(body)  # raises where the body is no answer
         answer: dict[str, Any] = loads(body)
-        return answer, result
+        return answer, message
 
     async def _agenerate(
         self,
@@ -198,18 +185,20 @@ class PooledChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        if "response_format" in kwargs or self._use_responses_api({**self.model_kwargs, **kwargs}):
+        several = kwargs.get("n", self.n) not in {None, 1}
+        if several or "response_format" in kwargs or self._use_responses_api({**self.model_kwargs, **kwargs}):
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
         if stop is not None:
             kwargs["stop"] = stop
-        return (await self.complete(messages, self.settings(**kwargs))).result
+        message = (await self.complete(messages, self.settings(**kwargs))).message
+        return ChatResult(generations=[ChatGeneration(message=message)], llm_output=message.response_metadata)
 
     def _convert(self, message: BaseMessage) -> dict[str, Any]:
         converted: dict[str, Any] = self._get_request_payload([message])["messages"][0]
         return converted
 
-    def _read(self, body: bytes) -> ChatResult:
-        """Parse an answer; ChatOpenAI's parsing tells what is wrong by whatever exception comes first."""
+    def _read(self, body: bytes) -> AIMessage:
+        """Parse an answer; what is wrong with it is told by whatever exception comes first."""
         if not body.strip():
             raise Unreadable("with an empty body")
         try:
@@ -220,33 +209,11 @@ class PooledChatOpenAI(ChatOpenAI):
         if not isinstance(choices, list) or not choices:
             raise Unreadable(f"with no choices: {said_in(body)}")
         try:
-            return self._parse(answer)
+            return message_of(answer)
         except (LookupError, TypeError, ValueError, AttributeError) as fault:
             raise Unreadable(
                 f"with a malformed completion ({type(fault).__name__}): {body[:80]!r}"
             ) from fault
-
-    def _parse(self, answer: dict[str, Any]) -> ChatResult:
-        answer["usage"] = sound_usage(answer.get("usage"))
-        # A message's own words, which the parsing below has no place for in a plain dictionary.
-        sent = answer["choices"][0]["message"]
-        if isinstance(sent.get("content"), list):
-            sent["content"] = joined_text(sent["content"])
-        reasoning = set_apart_reasoning(sent)
-        malformed = set_apart_malformed_calls(sent)
-        result = self._create_chat_result(answer)
-        message = result.generations[0].message
-        if not isinstance(message, AIMessage):
-            raise TypeError("not an assistant's message")
-        message.invalid_tool_calls.extend(malformed)
-        apart = {"refusal": sent.get("refusal"), "reasoning_content": reasoning}
-        message.additional_kwargs.update({key: said for key, said in apart.items() if said})
-        message.response_metadata = {
-            **(result.generations[0].generation_info or {}),
-            "model_provider": "openai",
-            "model_name": answer.get("model"),
-        }
-        return result
 
     def _key(self) -> str | None:
         key = self.openai_api_key

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import weakref
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import BaseMessage, ToolCall
     from pydantic import BaseModel
 
     from scaffold.protocols import Tool
 
 __all__ = ["ConversationWriter", "tool_schemas"]
+
+_OWN = frozenset({"tool_calls", "function_call", "audio", "name"})
+"""Of an answer's further fields, those that langchain-openai sends back."""
 
 MOST_ADDED = 64
 """Messages between two requests of a conversation; one that grew by more is written anew."""
@@ -61,7 +65,7 @@ class ConversationWriter:
         for message in messages[count:]:
             if count:
                 body += b","
-            body += _dumps(_with_readable_arguments(self._convert(message)))
+            body += _dumps(_with_readable_arguments(self._converted(message)))
             count += 1
         length = len(body)
         body += b"]," + settings[1:]
@@ -70,6 +74,14 @@ class ConversationWriter:
         with suppress(BufferError):
             del body[length:]
             self._keep(body, messages)
+
+    @cached_property
+    def _usual(self) -> bool:
+        """False for models that are spoken to otherwise, by their names: langchain-openai knows which."""
+        return self._convert(SystemMessage("")) == {"role": "system", "content": ""}
+
+    def _converted(self, message: BaseMessage) -> dict[str, Any]:
+        return (_plain(message) if self._usual else None) or self._convert(message)
 
     def _take(self, messages: Sequence[BaseMessage]) -> tuple[bytearray, int]:
         """Find what was written of a conversation, and take it out: two requests never share it."""
@@ -91,6 +103,29 @@ class ConversationWriter:
     def _forget(self, written: weakref.ref[BaseMessage]) -> None:
         if isinstance(written, _Written) and self._written.get(written.key) is written:
             del self._written[written.key]
+
+
+def _plain(message: BaseMessage) -> dict[str, Any] | None:
+    """Write the commonest messages as langchain-openai does; None leaves a message to it."""
+    content = message.content
+    if not isinstance(content, str) or message.name is not None:
+        return None
+    plain: dict[str, Any] | None = None
+    match message:
+        case ToolMessage():
+            plain = {"content": content, "role": "tool", "tool_call_id": message.tool_call_id}
+        case AIMessage() if not message.invalid_tool_calls and _OWN.isdisjoint(message.additional_kwargs):
+            plain = {"content": content, "role": "assistant"}
+            if message.tool_calls:
+                plain |= {"content": content or None, "tool_calls": [_call(c) for c in message.tool_calls]}
+        case HumanMessage() | SystemMessage() if not message.additional_kwargs:
+            plain = {"content": content, "role": "user" if message.type == "human" else "system"}
+    return plain
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    arguments = json.dumps(call["args"], ensure_ascii=False)
+    return {"type": "function", "id": call["id"], "function": {"name": call["name"], "arguments": arguments}}
 
 
 def _dumps(message: dict[str, Any]) -> bytes:

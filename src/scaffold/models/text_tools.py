@@ -26,8 +26,8 @@ from langchain_core.messages import (
 from langchain_core.messages import ToolCall as LangChainToolCall
 
 from scaffold.broker.pace import UNPACED, Pace
-from scaffold.models.answers import TOO_DEEP, nested_too_deeply
 from scaffold.models.encoding import tool_schemas
+from scaffold.models.parsing import TOO_DEEP, nested_too_deeply
 from scaffold.types import Reply, ToolCall
 
 if TYPE_CHECKING:

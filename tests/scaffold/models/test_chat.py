@@ -9,7 +9,14 @@ import pytest
 from chat_server import common_chat, completion, serving
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    InvalidToolCall,
+    SystemMessage,
+    ToolMessage,
+)
 from pydantic import BaseModel, SecretStr
 
 from scaffold.models import ChatSubject, OpenAISubject, PooledChatOpenAI, Price
@@ -89,6 +96,9 @@ async def test_any_chat_model_can_be_the_subject(make: Any) -> None:
     assert {tool["function"]["name"] for tool in server.requests[0]["tools"]} >= {"shell", "read_file"}
 
 
+INVALID = InvalidToolCall(type="invalid_tool_call", name="x", args="{}", id="c1", error="no")
+
+
 def writer_and_log() -> tuple[ConversationWriter, list[BaseMessage]]:
     converted: list[BaseMessage] = []
 
@@ -112,11 +122,35 @@ def test_a_growing_conversation_is_written_once() -> None:
     for step in range(50):
         conversation += [HumanMessage(str(step)), AIMessage("")]
         assert written(writer, conversation)[-2:] == [str(step), ""]
-    assert len(converted) == 100
+    assert len(converted) == 101  # one to see how the model is spoken to
     conversation.clear()
     converted.clear()
     gc.collect()
     assert len(writer) == 0
+
+
+@pytest.mark.parametrize("model", ["m", "o3-mini"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        SystemMessage("You act."),
+        HumanMessage("Do it."),
+        HumanMessage([{"type": "text", "text": "Do it."}]),
+        HumanMessage("Do it.", name="ann"),
+        AIMessage("I do."),
+        AIMessage("", tool_calls=[{"name": "shell", "args": {"command": "echo \u00e4"}, "id": "c0"}]),
+        AIMessage("so", invalid_tool_calls=[INVALID]),
+        AIMessage("", additional_kwargs={"reasoning_content": "hm"}),
+        AIMessage("", additional_kwargs={"function_call": {"name": "f", "arguments": "{}"}}),
+        ToolMessage("a b", tool_call_id="c0", status="error"),
+    ],
+)
+def test_each_kind_of_message_is_written_as_langchain_openai_writes_it(
+    message: BaseMessage, model: str
+) -> None:
+    pooled = PooledChatOpenAI(model=model, base_url="http://127.0.0.1:1/v1", api_key=SecretStr("x"))
+    with pooled._writer.request(b'{"model":"m"}', [message]) as body:
+        assert json.loads(body)["messages"] == [pooled._convert(message)]
 
 
 @given(st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=12))
