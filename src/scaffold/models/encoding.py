@@ -65,7 +65,7 @@ class ConversationWriter:
         for message in messages[count:]:
             if count:
                 body += b","
-            body += _dumps(_with_readable_arguments(self._converted(message)))
+            body += _dumps(self._converted(message))
             count += 1
         length = len(body)
         body += b"]," + settings[1:]
@@ -81,7 +81,8 @@ class ConversationWriter:
         return self._convert(SystemMessage("")) == {"role": "system", "content": ""}
 
     def _converted(self, message: BaseMessage) -> dict[str, Any]:
-        return (_plain(message) if self._usual else None) or self._convert(message)
+        plain = _plain(message) if self._usual else None
+        return plain or _with_readable_arguments(self._convert(message))
 
     def _take(self, messages: Sequence[BaseMessage]) -> tuple[bytearray, int]:
         """Find what was written of a conversation, and take it out: two requests never share it."""

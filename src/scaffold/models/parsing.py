@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from langchain_core.messages import AIMessage, InvalidToolCall
 from langchain_core.messages import ToolCall as LangChainToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["TOO_DEEP", "loads", "message_of", "nested_too_deeply"]
 
@@ -85,10 +87,14 @@ def loads(text: str | bytes) -> Any:
 
 def nested_too_deeply(value: object, levels: int = DEEPEST) -> bool:
     """Whether plain data has more than so many levels of arrays and objects."""
-    if not isinstance(value, list | Mapping):
+    if not isinstance(value, list | dict):
         return False
-    inner = value.values() if isinstance(value, Mapping) else value
-    return levels == 0 or any(nested_too_deeply(each, levels - 1) for each in inner)
+    if not levels:
+        return True
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, list | dict) and nested_too_deeply(inner, levels - 1):
+            return True
+    return False
 
 
 def _text(content: object) -> str:
