@@ -200,6 +200,8 @@ def test_processes_are_started_in_one_place() -> None:
         # A program of its own, which has to do without ours.
         "environments/warden/program/ending.py": {"subprocess.run"},
         "environments/warden/program/keeper.py": {"os.fork"},
+        # Stands between redline and a program of the study's own, on this host or another.
+        "environments/hosting/far/keeper.py": {"subprocess.Popen"},
         # Runs in machines, not on the host.
         "environments/attendant/far/loop.py": {"os.fork", "subprocess.Popen"},
         "environments/attendant/far/entry.py": {"os.fork"},
