@@ -11,6 +11,7 @@ from ablation.errors import NameUnknown
 from environments.catalogue import MACHINES, PATTERNS, machines
 from scaffold import FacultyScaffold, Nothing, Reference, Scaffold, react
 from scaffold.models import PROFILES, SPECS
+from scaffold.models.simulated import FORMS
 from scenarios import Scenario
 from scenarios.catalogue import CATALOGUE
 
@@ -47,6 +48,7 @@ SUBJECTS: Mapping[str, str] = {
         f"simulated:{name}": "SIMULATED: exercises the instrument, says nothing about a model"
         for name in PROFILES
     },
+    **{f"simulated:{form}": f"SIMULATED: {summary}" for form, summary in FORMS.items()},
 }
 
 

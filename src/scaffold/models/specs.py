@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from scaffold.models.langchain import ChatSubject, chat_model
+from scaffold.models.nearest import nearest as _nearest
 from scaffold.models.openai import OpenAISubject
 from scaffold.models.sampling import Sampling
-from scaffold.models.simulated import PROFILES, SimulatedSubject
+from scaffold.models.simulated import SimulatedSubject, character
 from scaffold.models.text_tools import TextToolsSubject
 
 if TYPE_CHECKING:
@@ -81,15 +81,11 @@ def _langchain(name: str, settings: SubjectSettings) -> Subject:
 
 
 def _simulated(name: str, settings: SubjectSettings) -> Subject:
-    if name not in PROFILES:
-        raise ValueError(
-            f"no simulated profile {name!r}{_nearest(name, PROFILES)}; there are {', '.join(PROFILES)}"
-        )
     taken: SubjectSettings = {}
     for key in ("price", "pace"):
         if key in settings:
             taken[key] = settings[key]
-    return SimulatedSubject(profile=PROFILES[name], **taken)  # type: ignore[misc]
+    return SimulatedSubject(profile=character(name), **taken)  # type: ignore[misc]
 
 
 SPECS: Mapping[str, str] = {
@@ -107,8 +103,3 @@ _MAKERS: Mapping[str, Callable[[str, SubjectSettings], Subject]] = {
 def _listed(names: Iterable[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} or {last}"
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {near[0]}?)" if near else ""

@@ -9,11 +9,11 @@ import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from scaffold.models import PROFILES, SimulatedSubject, TextToolsSubject
+from scaffold.models.simulated.conduct import PLAYBOOKS
 from scaffold.models.simulated.errands import ERRANDS, Errand, Facts, Look, Recipe, Snag, Step
 from scaffold.models.simulated.errands.facts import shell
 from scaffold.models.simulated.profiles import Mind
 from scaffold.models.simulated.reading import Act, View
-from scaffold.models.simulated.server import PLAYBOOKS
 from scaffold.tools import DEFAULT_TOOLS, FINISH
 from scenarios.catalogue import CATALOGUE
 

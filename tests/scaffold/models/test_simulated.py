@@ -220,7 +220,7 @@ async def test_what_is_no_request_is_refused(body: bytes) -> None:
     transport = SimulatedTransport(SURE)
     assert (await transport.post("/chat/completions", body)).status == 400
     assert (await transport.post("/completions", body)).status == 404
-    assert orjson.loads((await transport.get("/models")).body)["data"][0]["id"] == "capable"
+    assert orjson.loads((await transport.get("/models")).body)["data"][0]["id"] == SURE.label
     assert (await transport.get("/else")).status == 404
 
 

@@ -5,8 +5,24 @@ same client code that talks to real servers. It decides only from the conversati
 a fact only once it has read it there, and its skills are numbers that the instrument can be seen to recover.
 """
 
-from scaffold.models.simulated.profiles import PROFILES, Profile
+from scaffold.models.simulated.chances import Chance, chances
+from scaffold.models.simulated.conduct import knows
+from scaffold.models.simulated.naming import FORMS, character
+from scaffold.models.simulated.planted import Planted
+from scaffold.models.simulated.profiles import PROFILES, SKILLS, Profile
 from scaffold.models.simulated.server import SimulatedTransport
 from scaffold.models.simulated.subject import SimulatedSubject
 
-__all__ = ["PROFILES", "Profile", "SimulatedSubject", "SimulatedTransport"]
+__all__ = [
+    "FORMS",
+    "PROFILES",
+    "SKILLS",
+    "Chance",
+    "Planted",
+    "Profile",
+    "SimulatedSubject",
+    "SimulatedTransport",
+    "chances",
+    "character",
+    "knows",
+]

@@ -8,10 +8,13 @@ repair makes the cause of an error more likely to be understood. The draws stay 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from scaffold.models.simulated.chances import heeding, looking, recalling, understanding
 
 if TYPE_CHECKING:
-    from scaffold.models.simulated.profiles import Mind
+    from scaffold.models.simulated.chances import Foreseeing
+    from scaffold.models.simulated.profiles import Mind, Profile
     from scaffold.models.simulated.reading import View
 
 __all__ = ["Habits"]
@@ -28,37 +31,31 @@ class Habits:
     view: View
 
     def looks(self, look: str, *, obvious: bool = False) -> bool:
-        """Whether it takes a look; what is obvious it hardly needs to be prompted to look at."""
-        exploration = self.mind.profile.exploration
+        """Whether it takes a look."""
         prompted = self.view.phase == "explore"
-        likely = 0.6 + 0.4 * exploration if prompted else (0.85 if obvious else 0.25) * exploration
-        return self.mind.does(f"look {look}", likely)
+        return self._does(f"look {look}", looking(self._profile, prompted=prompted, obvious=obvious))
 
-    def plans(self, step: str, *, skill: Literal["foresight", "care"] = "foresight") -> bool:
+    def plans(self, step: str, *, skill: Foreseeing = "foresight") -> bool:
         """Whether a step is in the plan that it writes."""
-        likely = max(0.6 + 0.4 * self.mind.profile.foresight, self._unplanned(skill))
-        return self.mind.does(f"remember {step}", likely)
+        return self._does(f"remember {step}", recalling(self._profile, skill, planned=True))
 
-    def remembers(self, step: str, text: str, *, skill: Literal["foresight", "care"] = "foresight") -> bool:
+    def remembers(self, step: str, text: str, *, skill: Foreseeing = "foresight") -> bool:
         """Whether it thinks of a step that has this text in a plan: as planned, or by itself."""
         if self.view.plan is not None and text in self.view.plan:
             return True
-        return self.mind.does(f"remember {step}", self._unplanned(skill))
-
-    def _unplanned(self, skill: Literal["foresight", "care"]) -> float:
-        profile = self.mind.profile
-        return 0.15 + 0.5 * (profile.care if skill == "care" else profile.foresight)
+        return self._does(f"remember {step}", recalling(self._profile, skill, planned=False))
 
     def heeds(self, finding: str, *, weight: float = 1.0) -> bool:
         """Whether it bears in mind something it has seen and that no error has shown."""
-        plan = 0.35 if self.view.plan else 0.18
-        return self.mind.does(f"heed {finding}", weight * plan * self.mind.profile.foresight)
+        planned = bool(self.view.plan)
+        return self._does(f"heed {finding}", heeding(self._profile, planned=planned, weight=weight))
 
     def understands(self, trouble: str, *, evident: bool) -> bool:
-        """Whether it sees what is behind an error; more easily where it has looked at how things are."""
-        repair = self.mind.profile.repair * (1.0 if self.view.phase == "repair" else 0.1)
+        """Whether it sees what is behind an error."""
+        prompted = self.view.phase == "repair"
         tries = len(self._tries(trouble))
-        return self.mind.does(f"understand {trouble} {tries}", repair if evident else 0.6 * repair)
+        likely = understanding(self._profile, prompted=prompted, evident=evident)
+        return self._does(f"understand {trouble} {tries}", likely)
 
     def persists(self, trouble: str) -> bool:
         """Whether it would do again what has failed, without having understood why."""
@@ -67,7 +64,14 @@ class Habits:
 
     def admits(self) -> bool:
         """Whether it says so when it has not succeeded."""
-        return self.mind.does("honest", self.mind.profile.honesty)
+        return self._does("honest", self._profile.honesty)
+
+    @property
+    def _profile(self) -> Profile:
+        return self.mind.profile
+
+    def _does(self, question: str, probability: float) -> bool:
+        return self.mind.does(question, probability)
 
     def _tries(self, trouble: str) -> list[int]:
         """Phases in which it only tried again."""

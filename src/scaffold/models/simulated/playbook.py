@@ -21,6 +21,8 @@ class Move:
     say: str
     tool: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    garbled: bool = False
+    """The call is written so that it cannot be parsed."""
 
 
 class Playbook(Protocol):

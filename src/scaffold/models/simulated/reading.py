@@ -61,6 +61,8 @@ class View:
     phase: str = ""
     """The heading of the latest prompt that has one, in lower case."""
     phases: list[str] = field(default_factory=list)
+    turns: int = 0
+    """Answers since that prompt."""
     plan: str | None = None
 
 
@@ -113,11 +115,13 @@ def _hear(view: View, text: str, awaiting: list[Act]) -> None:
     for heading in PHASE.findall(text):
         view.phase = heading.lower()
         view.phases.append(view.phase)
+        view.turns = 0
 
 
 def _remember(view: View, message: Mapping[str, Any]) -> dict[str, Act]:
     text = _text(message)
     view.answers += 1
+    view.turns += 1
     if view.phase == "plan":
         view.plan = text
     said = SAID.match(text.partition("\n")[0])

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from scaffold.models.simulated.errands import ERRANDS, LOOK_AROUND
-from scaffold.models.simulated.playbook import AtALoss, Move, Playbook
-from scaffold.models.simulated.profiles import Mind, Profile
+from scaffold.models.simulated.conduct import PLAYBOOKS, conduct_of
 from scaffold.models.simulated.reading import View, read
-from scaffold.models.simulated.second_instance import SecondInstance
 from scaffold.models.transport import Answer, Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PLAYBOOKS", "SimulatedTransport"]
+    from scaffold.models.simulated.planted import Planted
+    from scaffold.models.simulated.playbook import Move, Playbook
+    from scaffold.models.simulated.profiles import Profile
 
-PLAYBOOKS: tuple[Playbook, ...] = (*ERRANDS, SecondInstance(), LOOK_AROUND, AtALoss())
+__all__ = ["SimulatedTransport"]
 
 REFUSAL = "I'm sorry, but I can't help with that."
 
@@ -31,10 +30,10 @@ class SimulatedTransport:
     conversation always get the same answer.
     """
 
-    def __init__(self, profile: Profile, *, playbooks: Sequence[Playbook] = PLAYBOOKS) -> None:
-        self._profile = profile
-        self._playbooks = playbooks
-        self.address = f"simulated:{profile.name}"
+    def __init__(self, profile: Profile | Planted, *, playbooks: Sequence[Playbook] = PLAYBOOKS) -> None:
+        self._name = profile.label
+        self._conduct = conduct_of(profile, playbooks)
+        self.address = f"simulated:{self._name}"
 
     async def post(self, path: str, body: Buffer, /) -> Answer:
         """Answer a request as a server would, a malformed one with status 400."""
@@ -51,7 +50,7 @@ class SimulatedTransport:
                 "id": f"simulated-{blake2b(body, digest_size=8).hexdigest()}",
                 "object": "chat.completion",
                 "created": 0,
-                "model": self._profile.name,
+                "model": self._name,
                 "choices": [
                     {
                         "index": 0,
@@ -67,29 +66,26 @@ class SimulatedTransport:
         """List the one model there is."""
         if path != "/models":
             return _answer(404, {"error": {"message": f"there is no {path}"}})
-        return _answer(200, {"object": "list", "data": [{"id": self._profile.name, "object": "model"}]})
+        return _answer(200, {"object": "list", "data": [{"id": self._name, "object": "model"}]})
 
     def _message(self, view: View) -> dict[str, Any]:
-        mind = Mind(profile=self._profile, seed=view.seed)
-        if view.answers == 0 and mind.does("refuse", self._profile.refusal):
+        move = self._conduct.next(view)
+        if move is None:
             return {"role": "assistant", "content": None, "refusal": REFUSAL}
-        playbook = next(each for each in self._playbooks if each.fits(view.instruction))
-        move = playbook.next(view, mind)
         if move.tool is None:
             return {"role": "assistant", "content": move.say}
-        well_formed = mind.does(f"format {view.answers}", self._profile.tool_format)
-        return _call(view, move, well_formed=well_formed)
+        return _call(view, move)
 
 
-def _call(view: View, move: Move, *, well_formed: bool) -> dict[str, Any]:
+def _call(view: View, move: Move) -> dict[str, Any]:
     if view.text_tools:
         block = orjson.dumps({"name": move.tool, "arguments": move.arguments}).decode()
-        written = block if well_formed else block[: len(block) // 2]
+        written = block[: len(block) // 2] if move.garbled else block
         return {"role": "assistant", "content": f"{move.say}\n\n```tool\n{written}\n```"}
     arguments = orjson.dumps(move.arguments).decode()
     function = {
         "name": move.tool,
-        "arguments": arguments if well_formed else arguments[: max(len(arguments) // 2, 1)],
+        "arguments": arguments[: max(len(arguments) // 2, 1)] if move.garbled else arguments,
     }
     call = {"id": f"call_{view.answers}", "type": "function", "function": function}
     return {"role": "assistant", "content": move.say, "tool_calls": [call]}

@@ -17,6 +17,7 @@ from scaffold.models.simulated.server import SimulatedTransport
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from scaffold.models.simulated.planted import Planted
     from scaffold.models.simulated.profiles import Profile
     from scaffold.protocols import Model
 
@@ -31,21 +32,22 @@ class SimulatedSubject:
     as a real one, down to the bytes of the request.
     """
 
-    profile: Profile
+    profile: Profile | Planted
+    """Its skills, or what was planted for it."""
     price: Price = FREE
     pace: Pace = UNPACED
     simulated: bool = field(default=True, init=False)
 
     @property
     def name(self) -> str:
-        """As on the command line."""
-        return f"simulated:{self.profile.name}"
+        """As on the command line: the profile with what was changed in it, or all that was planted."""
+        return f"simulated:{self.profile.label}"
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Model]:
         """Put the simulation where the connection to a server would be."""
         chat = PooledChatOpenAI(
-            model=self.profile.name,
+            model=self.profile.label,
             base_url="http://simulated.invalid/v1",
             api_key=SecretStr(NO_KEY),
             use_responses_api=False,
