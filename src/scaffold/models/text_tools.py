@@ -8,7 +8,6 @@ that the scaffold sees ordinary calls.
 from __future__ import annotations
 
 import json
-import re
 import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -27,15 +26,15 @@ from langchain_core.messages import ToolCall as LangChainToolCall
 
 from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.encoding import tool_schemas
-from scaffold.models.parsing import TOO_DEEP, nested_too_deeply
-from scaffold.types import Reply, ToolCall
+from scaffold.models.text_calls import parse_calls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from scaffold.protocols import Model, Subject, Tool
+    from scaffold.types import Reply, ToolCall
 
-__all__ = ["TextTools", "TextToolsSubject", "parse_calls"]
+__all__ = ["HOW_TO_CALL", "TextTools", "TextToolsSubject"]
 
 HOW_TO_CALL = """\
 You act by calling tools. To call one, write a block like this, with the arguments as JSON:
@@ -47,62 +46,6 @@ You act by calling tools. To call one, write a block like this, with the argumen
 You may write several blocks in one answer; they run in order. End your answer after the last block:
 the results follow in the next message. The tools:
 """
-
-FENCE = re.compile(r"^[ \t]*```[ \t]*tool(?:_call)?[ \t]*\r?\n", re.MULTILINE)
-CLOSING = re.compile(r"^[ \t]*```[ \t]*$", re.MULTILINE)
-DECODER = json.JSONDecoder(strict=False)
-
-
-def parse_calls(text: str, *, prefix: str) -> tuple[ToolCall, ...]:
-    """Read the calls out of a subject's text.
-
-    The JSON decides where a call ends, so a fence inside a string does no harm and a missing closing
-    fence is forgiven. What is no call of a tool becomes a call with a problem, for the subject to mend.
-
-    Args:
-        text: Anything at all.
-        prefix: Of the calls' ids.
-    """
-    calls: list[ToolCall] = []
-    position = 0
-    while opening := FENCE.search(text, position):
-        start = opening.end()
-        name = ""
-        arguments: dict[str, Any] = {}
-        problem: str | None = None
-        try:
-            call, position = DECODER.raw_decode(text, start + _blank(text, start))
-            name, arguments = _name_and_arguments(call)
-        except (json.JSONDecodeError, RecursionError) as fault:
-            problem = _unreadable(fault, start)
-            closing = CLOSING.search(text, start)
-            position = closing.end() if closing else len(text)
-        except TypeError as fault:
-            problem = str(fault)
-        calls.append(ToolCall(id=f"{prefix}_{len(calls)}", name=name, arguments=arguments, problem=problem))
-    return tuple(calls)
-
-
-def _blank(text: str, start: int) -> int:
-    rest = text[start:]
-    return len(rest) - len(rest.lstrip())
-
-
-def _unreadable(fault: json.JSONDecodeError | RecursionError, start: int) -> str:
-    if isinstance(fault, RecursionError):
-        return TOO_DEEP
-    return f"the block is not valid JSON ({fault.msg} at character {max(fault.pos - start, 0)})"
-
-
-def _name_and_arguments(call: object) -> tuple[str, dict[str, Any]]:
-    if not isinstance(call, dict) or not isinstance(call.get("name"), str):
-        raise TypeError('the block is not a JSON object with a "name" and "arguments"')
-    arguments = call.get("arguments", {})
-    if not isinstance(arguments, dict):
-        raise TypeError('"arguments" is not a JSON object')
-    if nested_too_deeply(arguments):
-        raise TypeError(TOO_DEEP)
-    return call["name"], arguments
 
 
 class _Run(NamedTuple):

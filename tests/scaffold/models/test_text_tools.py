@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from scaffold.models import OpenAISubject, TextToolsSubject
-from scaffold.models.text_tools import parse_calls
+from scaffold.models.text_calls import parse_calls
 from scaffold.tools import DEFAULT_TOOLS
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +39,13 @@ FENCED = {"content": "```tool\n{}\n```"}
         (f"  ``` tool\n\n  {json.dumps(LS, indent=2)}\n  ```", READ),
         (block(LS).replace("ls", "l\ns"), [("shell", {"command": "l\ns"})]),
         (block({"name": "write_file", "arguments": FENCED}), [("write_file", FENCED)]),
+        (f"<tool_call>\n{json.dumps(LS)}\n</tool_call>", READ),
+        (f"<tool_call>{json.dumps(LS)}</tool_call><tool_call>{json.dumps(LS)}</tool_call>", READ * 2),
+        (f"```json\n{json.dumps(LS)}\n```", READ),
+        ('```json\n{"name": "Ann", "age": 3}\n```', []),
+        ('```json\n{"broken": \n```', []),
+        (block({"name": "shell", "parameters": {"command": "ls"}}), READ),
+        (block({"name": "shell", "arguments": '{"command": "ls"}'}), READ),
     ],
 )
 def test_calls_are_read_from_text(text: str, calls: list[tuple[str, dict[str, Any]]]) -> None:
@@ -67,9 +74,10 @@ def test_a_broken_block_is_a_call_with_a_problem(text: str, problem: str) -> Non
     assert (sound.name, sound.problem) == ("shell", None)
 
 
-@given(st.text(alphabet='`tol\n{}[]":, \\a\ud800'))
-def test_any_text_can_be_read(text: str) -> None:
-    for call in parse_calls("```tool\n" + text, prefix="x"):
+@pytest.mark.parametrize("opening", ["```tool\n", "```json\n", "<tool_call>"])
+@given(text=st.text(alphabet='`tol\n{}[]":, \\a\ud800'))
+def test_any_text_can_be_read(opening: str, text: str) -> None:
+    for call in parse_calls(opening + text, prefix="x"):
         assert call.problem or call.name is not None
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from scaffold.models.text_tools import HOW_TO_CALL, parse_calls
+from scaffold.models.text_calls import parse_calls
+from scaffold.models.text_tools import HOW_TO_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
