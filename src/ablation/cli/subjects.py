@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -12,8 +13,9 @@ from ablation.cli.loading import load_object
 from ablation.errors import NameUnknown
 from scaffold import Pace
 from scaffold.broker import UNPACED
-from scaffold.models import Calling, Patience, Price, Sampling, parse_subject
+from scaffold.models import NO_PRICES, Calling, Patience, Price, PriceFault, Prices, Sampling, parse_subject
 from scaffold.models.patience import PATIENT
+from scaffold.models.specs import SubjectSettings, priced_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,8 +42,9 @@ class SubjectRequest(BaseModel):
     """Of sampling, or of a chat model's constructor."""
     tools: Literal["native", "text"] = "native"
     tool_choice: Literal["auto", "required"] = "auto"
-    price: tuple[float, ...] | None = None
-    """Of a million prompt and completion tokens, and of cached prompt tokens where those cost less."""
+    price: tuple[float | None, ...] | None = None
+    """Of a million prompt and completion tokens, and of cached and written ones where those cost something
+    else. None where nobody said a price: the table was looked in when the study was asked for."""
     request_timeout_s: float = 120.0
     request_attempts: int = PATIENT.attempts
     requests_at_once: int | None = None
@@ -53,24 +56,19 @@ class SubjectRequest(BaseModel):
         Raises:
             NameUnknown: the specification means nothing.
         """
-        prompt, completion, cached = (*(self.price or (0.0, 0.0)), None)[:3]
+        settings: SubjectSettings = {
+            "base_url": self.base_url,
+            "headers": self.headers,
+            "sampling": Sampling.of(self.settings),
+            "calling": Calling(choice=self.tool_choice),
+            "request_timeout_s": self.request_timeout_s,
+            "patience": Patience(attempts=self.request_attempts),
+            "pace": self._pace(),
+        }
+        if self.price is not None:
+            settings["price"] = _as_price(self.price)
         try:
-            return parse_subject(
-                self.model,
-                base_url=self.base_url,
-                headers=self.headers,
-                sampling=Sampling.of(self.settings),
-                calling=Calling(choice=self.tool_choice),
-                tools=self.tools,
-                request_timeout_s=self.request_timeout_s,
-                patience=Patience(attempts=self.request_attempts),
-                pace=self._pace(),
-                price=Price(
-                    prompt_per_million=prompt or 0.0,
-                    completion_per_million=completion or 0.0,
-                    cached_per_million=cached,
-                ),
-            )
+            return parse_subject(self.model, tools=self.tools, prices=NO_PRICES, **settings)
         except ValueError as fault:
             try:
                 found = load_object(self.model)
@@ -103,11 +101,40 @@ def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
         settings=options["settings"],
         tools=options["tools"],
         tool_choice=options["tool_choice"],
-        price=options["price"],
+        price=options["price"] or _looked_up(options),
         request_timeout_s=options["request_timeout"],
         request_attempts=options["request_attempts"],
         requests_at_once=options["requests_at_once"],
         requests_per_minute=options["requests_per_minute"],
+    )
+
+
+def _as_price(price: tuple[float | None, ...]) -> Price:
+    prompt, completion, cached, written = (*price, None, None)[:4]
+    return Price(
+        prompt_per_million=prompt or 0.0,
+        completion_per_million=completion or 0.0,
+        cached_per_million=cached,
+        written_per_million=written,
+    )
+
+
+def _looked_up(options: Mapping[str, Any]) -> tuple[float | None, ...] | None:
+    """Return what the price table says; None where it does not have the model, or there is nothing to pay."""
+    model = priced_name(options["model"], Sampling.of(options["settings"]))
+    if model is None:
+        return None
+    try:
+        price = Prices.usual(options["prices"]).of(model)
+    except PriceFault as fault:
+        raise NameUnknown(str(fault)) from fault
+    if price is None:
+        return None
+    return (
+        price.prompt_per_million,
+        price.completion_per_million,
+        price.cached_per_million,
+        price.written_per_million,
     )
 
 
@@ -218,7 +245,14 @@ _ASKING: tuple[Callable[[Any], Any], ...] = (
         "--price",
         metavar="IN,OUT[,CACHED]",
         callback=_price,
-        help="Of a million prompt, completion and cached prompt tokens, for example 0.5,1.5,0.05.",
+        help="Of a million prompt, completion and cached prompt tokens, for example 0.5,1.5,0.05; 0,0 for a "
+        "server of your own. [default: from the price table]",
+    ),
+    click.option(
+        "--prices",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A price table laid over the one that comes with redline. "
+        "[default: REDLINE_PRICES, or ~/.config/redline/prices.toml]",
     ),
     click.option(
         "--request-timeout",

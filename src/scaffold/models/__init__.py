@@ -5,13 +5,17 @@ from scaffold.models.connected import LangChainModel, PooledModel
 from scaffold.models.langchain import ChatSubject
 from scaffold.models.openai import OpenAISubject
 from scaffold.models.patience import Patience, Retry
-from scaffold.models.price import Price
+from scaffold.models.price import FREE, NOT_KNOWN, Price, price_of
+from scaffold.models.prices import NO_PRICES, PriceFault, Prices
 from scaffold.models.sampling import Calling, Sampling
 from scaffold.models.simulated import PROFILES, Profile, SimulatedSubject
 from scaffold.models.specs import SPECS, parse_subject
 from scaffold.models.text_tools import TextTools, TextToolsSubject
 
 __all__ = [
+    "FREE",
+    "NOT_KNOWN",
+    "NO_PRICES",
     "PROFILES",
     "SPECS",
     "Calling",
@@ -22,6 +26,8 @@ __all__ = [
     "PooledChatOpenAI",
     "PooledModel",
     "Price",
+    "PriceFault",
+    "Prices",
     "Profile",
     "Retry",
     "Sampling",
@@ -29,4 +35,5 @@ __all__ = [
     "TextTools",
     "TextToolsSubject",
     "parse_subject",
+    "price_of",
 ]

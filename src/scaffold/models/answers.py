@@ -82,18 +82,20 @@ def _usage(message: AIMessage, *, sent_bytes: int, price: Price) -> Usage:
     reported = message.usage_metadata
     if reported is not None and reported["input_tokens"] + reported["output_tokens"] > 0:
         prompt, completion = reported["input_tokens"], reported["output_tokens"]
-        cached = min(reported.get("input_token_details", {}).get("cache_read") or 0, prompt)
+        details = reported.get("input_token_details", {})
+        cached = min(details.get("cache_read") or 0, prompt)
+        written = min(details.get("cache_creation") or 0, prompt - cached)
     else:
         reported = None
         arguments = sum(len(json.dumps(call["args"])) for call in message.tool_calls)
         prompt = -(-sent_bytes // BYTES_PER_TOKEN)
         completion = -(-(len(str(message.text).encode()) + arguments) // BYTES_PER_TOKEN)
-        cached = 0
+        cached = written = 0
     return Usage(
         calls=1,
         prompt_tokens=prompt,
         completion_tokens=completion,
         cached_tokens=cached,
-        money=price.of(prompt=prompt, completion=completion, cached=cached),
+        money=price.of(prompt=prompt, completion=completion, cached=cached, written=written),
         estimated=reported is None,
     )

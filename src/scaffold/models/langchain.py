@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.chat import PooledChatOpenAI
 from scaffold.models.connected import LangChainModel, PooledModel
-from scaffold.models.price import FREE, Price
+from scaffold.models.price import NOT_KNOWN, Price
 from scaffold.models.sampling import AS_USUAL, Calling
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ChatSubject:
     chat: BaseChatModel
     name: str
     calling: Calling = AS_USUAL
-    price: Price = FREE
+    price: Price = NOT_KNOWN
     pace: Pace = UNPACED
     simulated: bool = False
 

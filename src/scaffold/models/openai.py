@@ -13,7 +13,7 @@ from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.chat import NO_KEY, PUBLIC_API, PooledChatOpenAI
 from scaffold.models.connected import LangChainModel, PooledModel
 from scaffold.models.patience import PATIENT, Patience, Retry
-from scaffold.models.price import FREE, Price
+from scaffold.models.price import NOT_KNOWN, Price
 from scaffold.models.sampling import AS_USUAL, Calling, Sampling
 from scaffold.models.transport import checked_url
 
@@ -52,7 +52,7 @@ class OpenAISubject:
     """Sent with each request, beside the usual ones. `env:NAME` stands for a variable's value."""
     sampling: Sampling = field(default_factory=Sampling)
     calling: Calling = AS_USUAL
-    price: Price = FREE
+    price: Price = NOT_KNOWN
     request_timeout_s: float = 120.0
     patience: Patience = PATIENT
     pace: Pace = UNPACED

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 from scaffold.models.langchain import ChatSubject, chat_model
 from scaffold.models.nearest import nearest as _nearest
 from scaffold.models.openai import OpenAISubject
+from scaffold.models.price import NOT_KNOWN
+from scaffold.models.prices import Prices
 from scaffold.models.sampling import Sampling
 from scaffold.models.simulated import SimulatedSubject, character
 from scaffold.models.text_tools import TextToolsSubject
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from scaffold.models.sampling import Calling
     from scaffold.protocols import Subject
 
-__all__ = ["SPECS", "SubjectSettings", "parse_subject"]
+__all__ = ["SPECS", "SubjectSettings", "parse_subject", "priced_name"]
 
 
 class SubjectSettings(TypedDict, total=False):
@@ -36,6 +38,7 @@ class SubjectSettings(TypedDict, total=False):
     sampling: Sampling
     calling: Calling
     price: Price
+    """Without one: as the price table has it, else not known. Simulated subjects cost nothing."""
     request_timeout_s: float
     """For one request."""
     patience: Patience
@@ -48,6 +51,7 @@ def parse_subject(
     spec: str,
     *,
     tools: Literal["native", "text"] = "native",
+    prices: Prices | None = None,
     **settings: Unpack[SubjectSettings],
 ) -> Subject:
     """Return the subject that a specification names.
@@ -55,16 +59,29 @@ def parse_subject(
     Args:
         spec: `openai:NAME`, `langchain:MODULE:CLASS` or `simulated:PROFILE`.
         tools: `text` for subjects that know no tool calls.
+        prices: where the price is looked up if none is given; `Prices.usual()` unless told.
         settings: see `SubjectSettings`.
 
     Raises:
-        ValueError: no such provider or profile, and the message names the nearest; or no such address.
+        ValueError: no such provider or profile, and the message names the nearest; no such address; or a
+            price table that cannot be read.
     """
     provider, _, name = spec.partition(":")
     if provider not in _MAKERS or not name:
         raise ValueError(f"no subject {spec!r}{_nearest(provider, _MAKERS)}; write {_listed(SPECS)}")
+    if "price" not in settings and (model := priced_name(spec, settings.get("sampling"))):
+        settings["price"] = (prices or Prices.usual()).of(model) or NOT_KNOWN
     subject = _MAKERS[provider](name, settings)
     return TextToolsSubject(subject=subject) if tools == "text" else subject
+
+
+def priced_name(spec: str, sampling: Sampling | None = None) -> str | None:
+    """Return what the price table calls the model of a specification; None where its tokens cost nothing."""
+    provider, _, name = spec.partition(":")
+    if provider == "langchain":
+        settings = {} if sampling is None else sampling.body()
+        return str(settings.get("model") or settings.get("model_name") or name)
+    return name if provider == "openai" else None
 
 
 def _openai(name: str, settings: SubjectSettings) -> Subject:

@@ -26,6 +26,7 @@ from langchain_core.messages import ToolCall as LangChainToolCall
 
 from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.encoding import tool_schemas
+from scaffold.models.price import Price, price_of
 from scaffold.models.text_calls import parse_calls
 
 if TYPE_CHECKING:
@@ -177,6 +178,11 @@ class TextToolsSubject:
     def simulated(self) -> bool:
         """As the subject itself."""
         return self.subject.simulated
+
+    @property
+    def price(self) -> Price:
+        """As of the subject itself."""
+        return price_of(self.subject)
 
     @property
     def pace(self) -> Pace:
