@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,7 @@ PLAYBOOKS: tuple[Playbook, ...] = (*TASKS, LOOK_AROUND, AtALoss())
 OWN = "Planted"
 """The intent of what is done for the sake of the experiment; playbooks never see these acts."""
 STUMBLE = "stumble"
+NOTED = re.compile(rf"^{OWN}: had (?P<had>[a-z ]*); failed (?P<failed>\d+); (?P<state>\w+)$", re.MULTILINE)
 
 
 def knows(instruction: str) -> bool:
@@ -63,6 +65,41 @@ class _BySkill:
 
 
 @dataclass(frozen=True)
+class _Course:
+    """How far the subject with planted causes has come."""
+
+    had: frozenset[str]
+    """Faculties that were there by the time it was to be decided, or until now."""
+    failed: int
+    """Commands that failed on purpose."""
+    just_failed: bool
+    decided: bool
+
+    @classmethod
+    def of(cls, view: View, failures: int) -> _Course:
+        """Take it from the conversation, and from what was noted before that began anew."""
+        noted = NOTED.search(view.note)
+        had, failed = (
+            (frozenset[str](), 0)
+            if noted is None
+            else (frozenset(noted["had"].split()), int(noted["failed"]))
+        )
+        if noted is not None and noted["state"] == "decided":
+            return cls(had, failed, just_failed=False, decided=True)
+        at = [index for index, act in enumerate(view.acts) if (act.intent, act.detail) == (OWN, STUMBLE)]
+        failed += len(at)
+        since = view.acts[at[-1] + 1 :] if at else view.acts
+        decided = failed >= failures and bool(since)
+        phases = view.phases[: since[0].phase] if decided else view.phases
+        had |= frozenset(phases) & frozenset(FACULTIES)
+        return cls(had, failed, just_failed=bool(at) and not since, decided=decided)
+
+    def __str__(self) -> str:
+        had, state = " ".join(sorted(self.had)), "decided" if self.decided else "open"
+        return f"{OWN}: had {had}; failed {self.failed}; {state}"
+
+
+@dataclass(frozen=True)
 class _ByPlantedCauses:
     """Gives every faculty its turn; then does the task without a flaw, or honestly leaves it undone."""
 
@@ -71,17 +108,12 @@ class _ByPlantedCauses:
 
     def next(self, view: View) -> Move:
         """Let what is prompted for happen, fail on purpose, and then go by the draw."""
-        if not view.may_call or view.phase == "plan":
-            return Move(say="The plan:\n1. Fail on purpose.\n2. Do the task, or leave it undone.")
-        if view.phase == "explore":
-            return _own("look", "ls") if not view.turns else Move(say="What I found: a machine.")
-        stumbles = [i for i, act in enumerate(view.acts) if (act.intent, act.detail) == (OWN, STUMBLE)]
-        just_stumbled = bool(stumbles) and stumbles[-1] == len(view.acts) - 1
-        if view.phase == "repair" and not view.turns and just_stumbled:
-            return Move(say="Nothing has to be mended: the command was meant to fail.")
-        if len(stumbles) < self.planted.failures:
+        course = _Course.of(view, self.planted.failures)
+        if (move := self._prompted(view, course)) is not None:
+            return move
+        if course.failed < self.planted.failures:
             return _own(STUMBLE, "cat ./nothing-of-this-name")
-        if self.planted.outcome(view.seed, view.instruction, _met(view, since=stumbles[-1])):
+        if self.planted.outcome(view.seed, view.instruction, course.had):
             return self._do(view)
         return Move(
             say="Finish: undone",
@@ -89,17 +121,24 @@ class _ByPlantedCauses:
             arguments={"summary": "The task is not done: this simulated subject left it undone."},
         )
 
+    def _prompted(self, view: View, course: _Course) -> Move | None:
+        """Return what a faculty's prompt asks for; None where it has been answered."""
+        match view.phase:
+            case "memory" if not view.turns:
+                return Move(say=str(course))
+            case "plan" if not view.turns:
+                return Move(say="The plan:\n1. Fail on purpose.\n2. Do the task, or leave it undone.")
+            case "explore":
+                return Move(say="What I found: a machine.") if view.turns else _own("look", "ls")
+            case "repair" if not view.turns and course.just_failed:
+                return Move(say="Nothing has to be mended: the command was meant to fail.")
+        return None if view.may_call else Move(say="There is nothing to be said.")
+
     def _do(self, view: View) -> Move:
         """Go by the playbook as in a plain loop, so that it takes the same turns in every arm."""
         acts = [act for act in view.acts if act.intent != OWN]
         plain = replace(view, acts=acts, phase="", phases=[], plan=None)
         return _playbook(self.playbooks, view).next(plain, Sure(seed=view.seed))
-
-
-def _met(view: View, *, since: int) -> frozenset[str]:
-    """The faculties that were there when it was to be decided: before the first act after the failures."""
-    begun = next((act.phase for act in view.acts[since + 1 :]), len(view.phases))
-    return frozenset(view.phases[:begun]) & frozenset(FACULTIES)
 
 
 def _own(detail: str, command: str) -> Move:

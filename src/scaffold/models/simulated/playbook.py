@@ -48,7 +48,7 @@ class AtALoss:
     def next(self, view: View, mind: Mind) -> Move:
         """Look at the home directory, then give up."""
         del mind
-        if not view.may_call or view.phase in {"explore", "plan", "repair"}:
+        if not view.may_call or view.phase in {"explore", "plan", "repair", "memory"}:
             return Move(say="I do not know how to go about this task.")
         if not view.acts:
             return Move(say="Look: home", tool="shell", arguments={"command": "ls -la"})

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GARBLED", "Act", "View", "read"]
 
-PHASE = re.compile(r"^# (Explore|Plan|Execute|Repair)\s*$", re.MULTILINE)
+PHASE = re.compile(r"^# (Explore|Plan|Execute|Repair|Memory)\s*$", re.MULTILINE)
+NOTE = re.compile(r"^# Note\s*$(.*)", re.MULTILINE | re.DOTALL)
+"""Under this heading the subject is given what it wrote before the conversation began anew."""
 TASK = re.compile(r"^# Task\s*$(.*)", re.MULTILINE | re.DOTALL)
 """What follows this heading in the system message is the instruction."""
 SAID = re.compile(r"^(?P<intent>\w+): (?P<detail>.*?)(?: \(again: (?P<again>.*)\))?$")
@@ -65,6 +67,8 @@ class View:
     turns: int = 0
     """Answers since that prompt."""
     plan: str | None = None
+    note: str = ""
+    """What it wrote down before the conversation began anew."""
 
 
 def read(body: Buffer) -> View:
@@ -109,7 +113,9 @@ def _hear(view: View, text: str, awaiting: list[Act]) -> None:
     # Where tools are called in text, a scaffold's prompts stand in one message with what was said before.
     said = PHASE.split(text)[0]
     if not view.instruction:
-        view.instruction = said
+        view.instruction = NOTE.split(said)[0]
+    if note := NOTE.search(said):
+        view.note = note[1].strip()
     if view.text_tools:
         for act, result in zip(awaiting, RESULT.split(said)[1:], strict=False):
             act.result = result

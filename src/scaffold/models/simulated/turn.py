@@ -26,7 +26,7 @@ class Turn(ABC):
 
     def moves(self) -> Iterator[Move]:
         """Yield moves, the first of which is made."""
-        if not self.view.may_call or self.view.phase == "plan":
+        if not self.view.may_call or self.view.phase in {"plan", "memory"}:
             yield self._plan()
         elif self.view.phase == "explore":
             yield from self._looks()
