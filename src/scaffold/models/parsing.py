@@ -53,7 +53,7 @@ def message_of(answer: dict[str, Any]) -> AIMessage:
     content, reasoning = _apart(_text(sent.get("content")), sent)
     calls, malformed = _calls(sent.get("tool_calls"))
     told = {"refusal": sent.get("refusal"), "reasoning_content": reasoning, "audio": sent.get("audio")}
-    return AIMessage(
+    return AIMessage.model_construct(  # everything was looked at: validation would be a second look
         content=content,
         tool_calls=calls,
         invalid_tool_calls=malformed,
