@@ -124,6 +124,10 @@ class Sshd:
         """Change who the host is; counts from the next start."""
         return key_pair(self.folder / "host", kind)
 
+    def force(self, command: str) -> None:
+        """Have this run in place of every command; counts from the next start."""
+        self._settings += f"ForceCommand {command}\n"
+
     def start(self) -> None:
         text = _SERVER.format(
             address="127.0.0.1", port=self.port, folder=self.folder, keys=self.folder / "authorized"

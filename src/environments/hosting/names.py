@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from environments.errors import Unavailable
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from environments.hosting.protocols import Host
 
 __all__ = ["host_of"]
+
+_KINDS = {
+    "ssh": ("environments.hosting.over_ssh", "ssh_host_at"),
+    "vm": ("environments.hosting.in_vm", "vm_host_at"),
+}
+"""What is loaded when it is asked for, because it takes its time."""
 
 
 @asynccontextmanager
@@ -29,4 +37,15 @@ async def host_of(name: str | None) -> AsyncGenerator[Host, None]:
     if not name or name == "here":
         yield HERE
         return
-    raise Unavailable(f"{name} is no host", mend="write ssh://USER@HOST:PORT, or vm:IMAGE, or nothing")
+    kind = name.partition(":")[0]
+    if kind not in _KINDS:
+        raise _unknown(name)
+    module, opens = _KINDS[kind]
+    async with getattr(import_module(module), opens)(name) as host:
+        yield host
+
+
+def _unknown(name: str) -> Unavailable:
+    near = difflib.get_close_matches(name.partition(":")[0], ("here", *_KINDS), n=1)
+    mend = f"did you mean {near[0]}?" if near else "write ssh://USER@HOST:PORT, vm:IMAGE, or here"
+    return Unavailable(f"{name} is no host for a program", mend=mend)

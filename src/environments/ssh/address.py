@@ -72,6 +72,8 @@ class SshHost:
     """Seconds of silence after which the host is asked for a sign of life; after four it counts as gone."""
     patience_s: float = 30.0
     """Seconds for which a lost link is tried anew before it counts as lost for good."""
+    our_own: bool = False
+    """Whether programs of the study's own run there, and no agent acts on it. Only then are ports dialled."""
 
     @property
     def place(self) -> str:

@@ -2,6 +2,7 @@
 
 What asyncssh would take from ~/.ssh/config and what could open a way back into the runner or weaken the check
 of the host's key is set here: no forwarding but a gate's, no environment sent, no `UserKnownHostsFile none`.
+Ports are dialled on hosts of the study's own alone, which no agent acts on.
 """
 
 from __future__ import annotations
@@ -18,14 +19,7 @@ import asyncssh
 from environments.errors import Unavailable
 from environments.ssh.address import jump_over
 from environments.ssh.login import proxied, settings, tried_keys, turn
-from environments.ssh.refusals import (
-    changed_key,
-    closed_early,
-    credentials_refused,
-    nothing_there,
-    too_late,
-    unknown_key,
-)
+from environments.ssh.refusals import closed_early, credentials_refused, key_refused, nothing_there, too_late
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -43,7 +37,7 @@ _KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known
 
 
 class Channel(asyncssh.SSHClientSession[bytes]):
-    """A command on a host, as a wire to its standard input and output."""
+    """A command on a host, as a wire to its standard input and output; or what listens at a port."""
 
     def __init__(self) -> None:
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
@@ -183,8 +177,11 @@ class _Known:
 class Connection:
     """One connection to a host. Commands share it, each with a channel of its own."""
 
-    def __init__(self, ssh: asyncssh.SSHClientConnection, client: _Client, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, ssh: asyncssh.SSHClientConnection, client: _Client, stack: AsyncExitStack, *, our_own: bool
+    ) -> None:
         self._ssh = ssh
+        self._our_own = our_own
         self._client = client
         self._stack = stack
 
@@ -216,6 +213,22 @@ class Connection:
             )
         except asyncssh.Error as error:
             raise OSError(f"the SSH connection gives no channel: {error}") from error
+        return cast("Channel", session)
+
+    async def dial(self, port: int) -> Channel:
+        """Connect to the host's own 127.0.0.1:`port` and return the wire to what listens there.
+
+        Raises:
+            PermissionError: the login is not said to be that of a host of the study's own.
+            OSError: nothing listens there, or the host or the connection does not let us.
+        """
+        if not self._our_own:
+            raise PermissionError("no port is dialled on a host that may be an agent's")
+        made = cast("Callable[[], asyncssh.SSHTCPSession[bytes]]", Channel)  # it is told the same things
+        try:
+            _, session = await self._ssh.create_connection(made, "127.0.0.1", port, encoding=None)
+        except asyncssh.Error as error:
+            raise OSError(f"port {port} of the host cannot be had: {error.reason}") from error
         return cast("Channel", session)
 
     async def listen(
@@ -254,7 +267,7 @@ class Connection:
                     ssh, client = await _log_in(host, stack)
             except TimeoutError:
                 raise too_late(host) from None
-            return cls(ssh, client, stack.pop_all())
+            return cls(ssh, client, stack.pop_all(), our_own=host.our_own)
 
 
 @asynccontextmanager
@@ -312,7 +325,7 @@ def _explained(host: SshHost, known: _Known, client: _Client, error: Exception) 
     """Return the fault behind what asyncssh raised."""
     match error:
         case asyncssh.HostKeyNotVerifiable() if client.shown is not None:
-            return _key_refused(host, known, client.shown)
+            return key_refused(host, known.name, shown=client.shown, known=known.keys)
         case asyncssh.PermissionDenied():
             return credentials_refused(host, user=host.user or "the user", tried=tried_keys(host))
         case asyncssh.ChannelOpenError():
@@ -328,20 +341,6 @@ def _explained(host: SshHost, known: _Known, client: _Client, error: Exception) 
             return Unavailable(
                 f"{host.place}: {error}", mend="mend ~/.ssh/config or the key file it is about"
             )
-
-
-def _key_refused(host: SshHost, known: _Known, key: asyncssh.SSHKey) -> Unavailable:
-    if known.keys:
-        listed = ", ".join(sorted({_described(one) for one in known.keys}))
-        return changed_key(host, known.name, shown=_described(key), known=listed)
-    line = " ".join(key.export_public_key().decode().split()[:2])
-    return unknown_key(
-        host, known.name, kind=key.get_algorithm(), fingerprint=key.get_fingerprint(), line=line
-    )
-
-
-def _described(key: asyncssh.SSHKey) -> str:
-    return f"{key.get_algorithm()} {key.get_fingerprint()}"
 
 
 async def _options(host: SshHost) -> asyncssh.SSHClientConnectionOptions:

@@ -83,6 +83,15 @@ class Link:
         tried = f"tried for {self._host.patience_s:g} s"
         raise LinkLost(f"{self._host.place}: the link is lost, {tried}: {why}") from reason
 
+    async def dial(self, port: int) -> Wire:
+        """Connect to a port of the host; see `Connection.dial`.
+
+        Raises:
+            OSError: nothing listens there, or the host cannot be reached now.
+            Unavailable: the host does not let us in any more.
+        """
+        return await (await self._live()).dial(port)
+
     async def _try(self, command: str) -> Wire:
         connection = await self._live()
         try:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import errno
 import re
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from environments.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from environments.ssh.address import SshHost
 
 __all__ = [
     "HostKeyRefused",
-    "changed_key",
     "closed_early",
     "credentials_refused",
+    "key_refused",
     "nothing_there",
     "too_late",
-    "unknown_key",
 ]
 
 _CODE = re.compile(r"\[Errno (\d+)\]")
@@ -35,39 +36,38 @@ class HostKeyRefused(Unavailable):
     """The host did not prove to be itself. Trying again will not help."""
 
 
-def unknown_key(host: SshHost, name: str, *, kind: str, fingerprint: str, line: str) -> HostKeyRefused:
-    """Return the fault for a host that nobody vouched for.
+def key_refused(host: SshHost, name: str, *, shown: Any, known: Sequence[Any]) -> HostKeyRefused:
+    """Return the fault for a host that nobody vouched for, or that shows another key than it should.
 
     Args:
         host: where it was met.
-        name: the host as a known-hosts file would name it.
-        kind: name of the key's algorithm.
-        fingerprint: of the key it showed.
-        line: the key as OpenSSH writes it.
+        name: the host as a known-hosts file names it.
+        shown: the key that it showed.
+        known: those that it should have.
     """
-    file = kind.removeprefix("ssh-").split("-")[0]
+    if known:
+        listed = ", ".join(sorted({_described(one) for one in known}))
+        return _changed(host, name, shown=_described(shown), known=listed)
+    line = " ".join(shown.export_public_key().decode().split()[:2])
+    file = shown.get_algorithm().removeprefix("ssh-").split("-")[0]
     return HostKeyRefused(
-        f"{host.place}: the host key is not known, it is {kind} {fingerprint}",
+        f"{host.place}: the host key is not known, it is {_described(shown)}",
         mend=f"compare it with `ssh-keygen -lf /etc/ssh/ssh_host_{file}_key.pub` on the host; if it is "
         f"the same, add `{name} {line}` to ~/.ssh/known_hosts, or host_key = {line!r} to the hosts file",
     )
 
 
-def changed_key(host: SshHost, name: str, *, shown: str, known: str) -> HostKeyRefused:
-    """Return the fault for a host that shows another key than it should.
-
-    Args:
-        host: where it was met.
-        name: the host as a known-hosts file names it.
-        shown: kind and fingerprint of the key it showed.
-        known: the same of those it should have.
-    """
+def _changed(host: SshHost, name: str, *, shown: str, known: str) -> HostKeyRefused:
     where = "host_key" if host.host_key else "known_hosts"
     mend = "mend host_key" if host.host_key else f"run `ssh-keygen -R '{name}'`"
     return HostKeyRefused(
         f"{host.place}: THE HOST KEY HAS CHANGED: {where} has {known}, the host shows {shown}",
         mend=f"somebody may be in between; ask who runs the host, and only if it was installed anew {mend}",
     )
+
+
+def _described(key: Any) -> str:
+    return f"{key.get_algorithm()} {key.get_fingerprint()}"
 
 
 def credentials_refused(host: SshHost, *, user: str, tried: str) -> Unavailable:
