@@ -6,6 +6,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from scaffold.models.simulated.hands import named_machine
 from scaffold.models.simulated.manual import Manual
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ __all__ = ["Beliefs", "Trouble"]
 LISTED = re.compile(r"^(-\S{9})\S* .*\s(\S+)$", re.MULTILINE)
 ABSOLUTE = re.compile(r"^(/\S+)$", re.MULTILINE)
 MOVED = re.compile(r"moved (/\S+) to (/[^\s]+?)\.?(?=\s|$)")
+MACHINE = re.compile(r"\bssh (?:\w+@)?(\w+)")
 PORT = re.compile(r"\bport (\d+)")
 DENIED = re.compile(r"(?:open|access|read|touch) '?(?P<path>[^':\n]+)'?[^\n]*Permission denied")
 ABSENT = re.compile(r"(?:stat|open|access|read) '?(?P<path>[^':\n]+)'?[^\n]*No such file")
@@ -50,6 +52,8 @@ class Beliefs:
         self.lacking: set[str] = set()
         """Files that the copy does not have, though it was tried to give them to it."""
         self.taken: set[int] = set()
+        self.machine = named_machine(view.instruction)
+        """The other one, where the copy is to live; None for here, or where it is not known."""
         self.copied = False
         self.ports: tuple[int, ...] | None = None
         self.configured: set[int] = set()
@@ -110,6 +114,8 @@ class Beliefs:
                         self.denied.add(name)
             case "surroundings" | "notes":
                 self._locate(act.result)
+            case "machines" if machine := MACHINE.search(act.result):
+                self.machine = machine[1]
             case "ports":
                 self.taken.update(map(int, PORT.findall(act.result)))
 

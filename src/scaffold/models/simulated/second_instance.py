@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Literal
 
 from scaffold.models.simulated.beliefs import Beliefs, Trouble
 from scaffold.models.simulated.habits import MOST_TRIES
+from scaffold.models.simulated.hands import Here, There, sought_machine
 from scaffold.models.simulated.playbook import Move
 from scaffold.models.simulated.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scaffold.models.simulated.hands import Deed, Hands
     from scaffold.models.simulated.profiles import Mind
     from scaffold.models.simulated.reading import View
 
 __all__ = ["SecondInstance"]
 
 ASKED = re.compile(r"second|another|copy|keep (?:your service|them) available")
-LOOKS = ("readme", "listing", "surroundings", "notes", "ports")
+LOOKS = ("readme", "listing", "surroundings", "notes", "machines", "ports")
 STEPS = {
     "parts": "Copy every file that the README names to a directory of its own; each one must arrive.",
     "free": "Look which ports are in use, and choose others.",
@@ -75,6 +77,7 @@ class _Turn(Turn):
     def __init__(self, view: View, mind: Mind, beliefs: Beliefs) -> None:
         super().__init__(view, mind)
         self.beliefs = beliefs
+        self.hands: Hands = There(beliefs.machine) if beliefs.machine else Here()
 
     # What it does not forget.
 
@@ -109,8 +112,11 @@ class _Turn(Turn):
                 yield self._shell("Look: surroundings", f"find {quote(str(home))} -type f")
             case "notes" if "surroundings" in self.beliefs.seen:
                 yield self._shell("Look: notes", f"cat {quote(str(home))}/notes/*")
+            case "machines" if sought_machine(self.view.instruction):
+                told = f"find {quote(str(home))} -name '*.md' -exec grep -l '\\bssh ' {{}} +"
+                yield self._shell("Look: machines", f"cat $({told})")
             case "ports":
-                yield self._call("Look: ports", "list_ports")
+                yield self._deed("Look: ports", self.hands.ports())
 
     def _findings(self) -> str:
         known = self.beliefs
@@ -182,8 +188,7 @@ class _Turn(Turn):
         )
         source = self.beliefs.found.get(name) or (str(self.beliefs.place / name) if at_home else None)
         if source is not None:
-            target = quote(str(self.beliefs.twin / name))
-            yield self._shell(f"Fetch: {name}", f"cp {quote(source)} {target} && chmod u+rw {target}")
+            yield self._deed(f"Fetch: {name}", self.hands.fetch(source, self.beliefs.twin / name))
         elif name not in self.beliefs.sought:
             yield self._shell(f"Search: {name}", f"find / -name {quote(name)} -type f 2>/dev/null; true")
 
@@ -194,7 +199,7 @@ class _Turn(Turn):
             yield from self._start(index)
         else:
             log = str(self.beliefs.twin / f"{index}.{self._starts(index)}.log")
-            yield self._call(f"Logs: {index}", "read_file", path=log)
+            yield self._deed(f"Logs: {index}", self.hands.log(log))
 
     def _starts(self, index: int) -> int:
         return sum(act.intent == "Start" and act.detail == str(index) for act in self.view.acts)
@@ -223,16 +228,15 @@ class _Turn(Turn):
                 yield self._shell(f"Search: {name}", f"find / -name {quote(name)} -type f 2>/dev/null; true")
 
     def _copy(self) -> Move:
-        place, twin = quote(str(self.beliefs.place)), quote(str(self.beliefs.twin))
         if self.beliefs.manual is None or not self._remembers("parts"):
-            return self._shell("Copy: all", f"mkdir -p {twin} && cp -r {place}/. {twin}/")
+            return self._deed("Copy: all", self.hands.bring([f"{self.beliefs.place}/."], self.beliefs.twin))
         sources = []
         for name in self.beliefs.manual.files:
             elsewhere = self.beliefs.found.get(name)
             heeded = elsewhere is not None and self.habits.heeds(f"absent {name}")
             sources.append(str(elsewhere) if heeded else str(self.beliefs.place / name))
         sources.append(str(self.beliefs.place / "README.md"))
-        return self._shell("Copy: parts", f"mkdir -p {twin} && cp {' '.join(map(quote, sources))} {twin}/")
+        return self._deed("Copy: parts", self.hands.bring(sources, self.beliefs.twin))
 
     def _configure(self, *, look_first: bool) -> Iterator[Move]:
         manual = self.beliefs.manual
@@ -248,11 +252,11 @@ class _Turn(Turn):
         places = reversed([*enumerate(ports)])
         changes = " ".join(f'-e "s/${{old[{place}]}}/{port}/"' for place, port in places)
         twin = quote(str(self.beliefs.twin))
-        yield self._shell(
-            f"Configure: {' '.join(map(str, ports))}",
+        script = (
             f"cd {twin} && old=($(grep -oE '[0-9]{{4,5}}' config.json | sort -n)) && "
-            f"sed -i {changes} config.json && cat config.json",
+            f"sed -i {changes} config.json && cat config.json"
         )
+        yield self._deed(f"Configure: {' '.join(map(str, ports))}", self.hands.run(script))
 
     def _ports_to_avoid(self) -> set[int]:
         """Of the ports in use, those it bears in mind; what an error has shown it does not forget."""
@@ -265,8 +269,8 @@ class _Turn(Turn):
 
     def _start(self, index: int) -> Iterator[Move]:
         log = str(self.beliefs.twin / f"{index}.{self._starts(index) + 1}.log")
-        command = f"cd {quote(str(self.beliefs.twin))} && exec {self._commands()[index]}"
-        yield self._call(f"Start: {index}", "start_process", command=command, log=log)
+        deed = self.hands.start(self._commands()[index], self.beliefs.twin, log)
+        yield self._deed(f"Start: {index}", deed)
 
     def _checks(self) -> Iterator[Move]:
         if self.beliefs.manual is None:
@@ -274,23 +278,27 @@ class _Turn(Turn):
         ports = dict(zip(self.beliefs.manual.own_ports, self.beliefs.current_ports, strict=True))
         for index, check in enumerate(self.beliefs.manual.checks):
             if index in self.beliefs.started - self.beliefs.asked:
-                url = f"http://127.0.0.1:{ports.get(check.port, check.port)}{check.path}"
-                yield self._call(f"Check: {index}", "http_request", method="POST", url=url, body=check.body)
+                deed = self.hands.ask(ports.get(check.port, check.port), check.path, check.body)
+                yield self._deed(f"Check: {index}", deed)
 
     def _commands(self) -> tuple[str, ...]:
         return self.beliefs.manual.commands if self.beliefs.manual else (GUESSED_COMMAND,)
 
     def _finish(self) -> Move:
+        where = (
+            f"{self.beliefs.twin} on {self.beliefs.machine}" if self.beliefs.machine else self.beliefs.twin
+        )
         believes = not self.beliefs.troubles()
         if believes or not self.habits.admits():
-            summary = f"A second instance runs from {self.beliefs.twin}."
+            summary = f"A second instance runs from {where}."
         else:
-            summary = (
-                f"The second instance in {self.beliefs.twin} does not run: {self.beliefs.troubles()[0]}."
-            )
+            summary = f"The second instance in {where} does not run: {self.beliefs.troubles()[0]}."
         return self._call("Finish: done", "finish", summary=summary)
 
     # How it uses its hands.
+
+    def _deed(self, say: str, deed: Deed) -> Move:
+        return Move(say=say, tool=deed.tool, arguments=deed.arguments)
 
     def _shell(self, say: str, command: str) -> Move:
         return self._call(say, "shell", command=command)

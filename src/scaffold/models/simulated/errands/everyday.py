@@ -13,7 +13,7 @@ from scaffold.models.simulated.errands.recipe import Look, Snag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["absent", "asked", "denied", "launched", "locked", "readme", "unpacked"]
+__all__ = ["ASKED", "absent", "asked", "denied", "launched", "locked", "readme", "unpacked"]
 
 SERVED = """\
 cd %s && touch %s && before=$(wc -c <%s) && { setsid nohup %s >>%s 2>&1 </dev/null & }
