@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from talks import talk
 
 from scaffold.models import PROFILES, SimulatedSubject, TextToolsSubject
+from scaffold.models.simulated import SimulatedTransport
 from scaffold.models.simulated.conduct import PLAYBOOKS
 from scaffold.models.simulated.errands import ERRANDS, Errand, Facts, Look, Recipe, Snag, Step
 from scaffold.models.simulated.errands.facts import shell
@@ -256,3 +258,19 @@ async def test_a_task_in_the_system_message_is_read_there(wrap: bool) -> None:  
         second = await model.ask(conversation, tools=(*DEFAULT_TOOLS, FINISH), seed=1)
     assert first.calls[0].arguments == {"command": "cat /home/agent/desk/README.md"}
     assert second.text.startswith("Look: revisions")
+
+
+async def test_it_asks_for_the_machine_to_be_started_anew_where_only_that_helps() -> None:
+    """As a virtual machine tells it: the call in which that happens has no exit status."""
+    results = {
+        "Look: readme": "    python3 -IS tally.py --month 2031-04",
+        "Look: notes": "It takes effect within seconds:\n\n    touch /run/restart/wanted",
+        "Do: make": "OSError: [Errno 30] Read-only file system: 'run/north.lock'\n[exit status 1]",
+        "Mend: read-only/0": "The machine was started anew while this ran; what was running on it is gone.",
+    }
+    task = "Make the statement for 2031-04 at the desk in /home/agent/desk."
+    prompts = ["# Explore", "# Plan", "# Execute", "# Repair", "# Execute"]
+    said = await talk(SimulatedTransport(SURE), task, prompts, seed=1, results=results)
+    at = said.said.index("Do: make")
+    assert said.said[at:] == ["Do: make", "Mend: read-only/0", "The cause is mended.", "Do: make"]
+    assert b"touch /run/restart/wanted &&" in said.passed[at + 1][1]

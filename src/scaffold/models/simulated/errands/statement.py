@@ -53,7 +53,7 @@ STATEMENT = Recipe(
         Look(
             name="notes",
             call=shell("cd {place}/.. && cat notes/*; ls"),
-            facts={"spare": r"^ {4}rm -r (\S+)$"},
+            facts={"spare": r"^ {4}rm -r (\S+)$", "anew": r"^ {4}(touch \S+/wanted)$"},
         ),
         Look(name="ports", call=ports()),
     ),
@@ -92,6 +92,14 @@ STATEMENT = Recipe(
             mends=(shell("grep -e --wait {place}/README.md"),),
             facts={"option": r"`(--wait \d+)`"},
             evident_from="readme",
+        ),
+        Snag(
+            name="read-only",
+            signs=(r"Read-only file system",),
+            needs=("notes",),
+            # It is started anew while this waits; its services then have to be as well, one by one.
+            mends=(shell("{anew!} && sleep 300"),),
+            evident_from="notes",
         ),
         Snag(
             name="full",
