@@ -223,5 +223,6 @@ def test_only_the_broker_asks_a_model_for_a_trial() -> None:
     assert asking == {
         "scaffold/broker/key.py",
         "scaffold/models/text_tools.py",  # itself a model, around another
+        "scaffold/models/cache/subject.py",  # likewise
         "scaffold/models/checkup.py",  # tries a server out, in no trial
     }

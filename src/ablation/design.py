@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from environments import Provider
     from scaffold import Supervisor
+    from scaffold.models import ReplyCache
     from scaffold.protocols import Scaffold, Subject
     from scenarios import Scenario
 
@@ -130,6 +131,8 @@ class Study:
     """Decides about each tool call of the arms; the controls' are theirs."""
     canaries: CanaryMode = "note"
     """What is done when an agent touches something that is there for no use."""
+    reply_cache: ReplyCache | None = None
+    """Answers what a subject was asked before, in any study that shares it; None asks every time."""
 
     def __post_init__(self) -> None:
         _check_names("study", [self.name])
@@ -202,6 +205,7 @@ class Study:
                 "void_retries": self.void_retries,
                 "oversight": describe(self.oversight),
                 "canaries": self.canaries,
+                "reply_cache": describe(self.reply_cache),
                 "order": [str(trial.key) for trial in self.trials()],
                 "instrument": instrument(),
             }

@@ -10,13 +10,13 @@ import asyncio
 import gc
 import os
 import shutil
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ablation.errors import AblationFault, DesignFault
+from ablation.errors import AblationFault, DesignFault, FolderFault
 from ablation.ledger import Ledger
 from ablation.store import Origin, StudyFolder, hold
 from ablation.switchboard import within_reach
@@ -25,15 +25,18 @@ from ablation.trial import run_trial
 from environments import ContainmentRefused, Halted, Unavailable, warden
 from environments.pool import Pool
 from scaffold.broker import Broker, Paces
+from scaffold.errors import CacheUnusable
+from scaffold.models import Cached
 from scaffold.oversight import Oversight, may_ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from ablation.design import Study, Trial
     from ablation.tally import Progress
     from ablation.types import TrialRecord
     from environments import Provider
+    from scaffold.protocols import Model, Subject
 
 __all__ = ["StudyResult", "default_concurrency", "run_study"]
 
@@ -176,7 +179,7 @@ class _Runner:
         paces = Paces()
         async with Pool(self.study.environment) as machines, AsyncExitStack() as connections:
             for subject in {id(trial.subject): trial.subject for trial in pending}.values():
-                model = await connections.enter_async_context(subject.connect())
+                model = await connections.enter_async_context(self._connected(subject))
                 self.brokers[id(subject)] = Broker(model, pacer=paces.of(subject), valid=warden.fault)
             queue = iter(pending)
             try:
@@ -189,6 +192,17 @@ class _Runner:
                     watch.cancel()
             except BaseExceptionGroup as faults:
                 raise _foremost(faults) from None
+
+    @asynccontextmanager
+    async def _connected(self, subject: Subject) -> AsyncIterator[Model]:
+        """Connect a subject, with the study's reply cache before it."""
+        if self.study.reply_cache is not None:
+            subject = Cached(subject=subject, cache=self.study.reply_cache)
+        try:
+            async with subject.connect() as model:
+                yield model
+        except CacheUnusable as fault:
+            raise FolderFault(str(fault)) from fault
 
     def _stands(self, trial: Trial) -> bool:
         """Take a trial's result from its log, unless there is none or it is to be run again."""

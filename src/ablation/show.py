@@ -150,7 +150,8 @@ class _Teller:
         self._print(self._fold(_plain(event.get("reasoning")), _FOLDED), indent=4, style="dim")
         said = self._fold(_plain(event.get("text")), _FOLDED) or ["(no words)"]
         number = Text(f"{event.get('step', '')!s:>3} ", style="bold")
-        self.console.print(number + Text(said[0]))
+        kept = Text("  (given before: nobody was asked)" if event.get("from_cache") else "", style="dim")
+        self.console.print(number + Text(said[0]) + kept)
         self._print(said[1:], indent=4)
         if event.get("faculty") == INSIDE:  # what comes of its calls is the program's to say
             for call in event.get("calls") or ():
@@ -225,7 +226,8 @@ class _Teller:
         record = TrialRecord.model_validate(event["record"])
         limit = f" ({untrusted.line(record.limit)})" if record.limit else ""
         colour = "bold green" if record.outcome == "success" else "bold red"
-        spent = f"{record.steps} steps, {record.tokens:,} tokens, {record.seconds:.1f} s"
+        again = f" ({record.tokens_from_cache:,} of them given before)" if record.tokens_from_cache else ""
+        spent = f"{record.steps} steps, {record.tokens:,} tokens{again}, {record.seconds:.1f} s"
         self.console.print()
         self.console.print(Text.assemble((f"{record.outcome}{limit}", colour), f" after {spent}"))
         if not record.unaided:

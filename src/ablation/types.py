@@ -215,6 +215,13 @@ class TrialRecord(BaseModel):
     cached_tokens: int = 0
     tokens_estimated: bool = False
     cost: float = 0.0
+    """What was paid."""
+    answers_from_cache: int = 0
+    """Model calls that were answered from a reply cache or a recording: nobody was asked."""
+    tokens_from_cache: int = 0
+    """Part of `tokens` in those answers."""
+    cost_spared: float = 0.0
+    """What those answers would have cost; no part of `cost`."""
     seconds: float = 0.0
     """Wall time of the agent's episode."""
     faculties: dict[str, Spend] = Field(default_factory=dict)

@@ -58,7 +58,7 @@ class Meter:
             raise BudgetSpent("steps")
         if budget.tokens is not None and self.usage.tokens >= budget.tokens:
             raise BudgetSpent("tokens")
-        if budget.money is not None and self.usage.money >= budget.money:
+        if budget.money is not None and self.usage.worth >= budget.money:
             raise BudgetSpent("money")
         if self.seconds >= budget.seconds:
             raise BudgetSpent("seconds")

@@ -7,6 +7,7 @@ ScaffoldFault
 ├── KeyRevoked       the key to the subject is good no more; `reason` says why
 ├── DescentRefused   no further loop is attached to a replica; `reason` says why
 ├── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
+├── CacheUnusable    the folder for replies cannot be written
 ├── EpisodeEnded     somebody ended the episode from outside; `stop` says how
 └── Unattended       a person is to be asked, and none is there; the trial is void
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BudgetSpent",
+    "CacheUnusable",
     "ContextFull",
     "DescentRefused",
     "EpisodeEnded",
@@ -80,6 +82,10 @@ class DescentRefused(ScaffoldFault):
 
 class ScaffoldStuck(ScaffoldFault):
     """The scaffold's graph goes round without asking the subject: a fault of its code, not of the agent."""
+
+
+class CacheUnusable(ScaffoldFault):
+    """The folder that replies are to be kept in cannot be written. Found before anything is asked."""
 
 
 class EpisodeEnded(ScaffoldFault):

@@ -69,6 +69,8 @@ class Replied:
     finish: str = ""
     served: str = ""
     from_cache: bool = False
+    money_spared: float = 0.0
+    """What an answer that nobody was asked for would have cost; no part of `money`."""
     refused: bool = False
     generation: int = 0
 

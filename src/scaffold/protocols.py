@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from scaffold.context import Context
     from scaffold.types import Episode, Relayed, Reply, State, ToolOutcome, Update
 
-__all__ = ["Faculty", "Model", "RelayingModel", "Scaffold", "Subject", "Tool", "ToolGroup"]
+__all__ = [
+    "Faculty",
+    "Model",
+    "RecallingModel",
+    "RelayingModel",
+    "Scaffold",
+    "Subject",
+    "Tool",
+    "ToolGroup",
+]
 
 ToolGroup = Literal["shell", "file", "process", "network", "finish"]
 
@@ -117,6 +126,26 @@ class RelayingModel(Model, Protocol):
         Raises:
             ModelFailed: no usable answer could be had.
         """
+        ...
+
+
+@runtime_checkable
+class RecallingModel(Model, Protocol):
+    """A connected subject that knows what it has answered before."""
+
+    def recall(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+        seed: int | None = None,
+    ) -> Reply | None:
+        """Return the answer to a conversation where there is one already; nobody is asked."""
+        ...
+
+    def recall_relayed(self, request: Mapping[str, Any], *, seed: int | None = None) -> Relayed | None:
+        """Return the answer to a program's request where there is one already; nobody is asked."""
         ...
 
 

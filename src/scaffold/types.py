@@ -6,7 +6,7 @@ that a step costs the same at any length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -66,6 +66,12 @@ class Usage:
     money: float = 0.0
     estimated: bool = False
     """Some server reported no usage, so tokens were estimated from bytes."""
+    from_cache: int = 0
+    """Part of `calls` that was answered before, so that nobody was asked."""
+    tokens_from_cache: int = 0
+    """Part of `tokens` in those answers: budgets count them, nobody is paid for them."""
+    money_spared: float = 0.0
+    """What those answers would have cost; no part of `money`."""
 
     @property
     def tokens(self) -> int:
@@ -80,6 +86,23 @@ class Usage:
             cached_tokens=self.cached_tokens + other.cached_tokens,
             money=self.money + other.money,
             estimated=self.estimated or other.estimated,
+            from_cache=self.from_cache + other.from_cache,
+            tokens_from_cache=self.tokens_from_cache + other.tokens_from_cache,
+            money_spared=self.money_spared + other.money_spared,
+        )
+
+    @property
+    def worth(self) -> float:
+        """What was spent, and what would have been without answers that were there before.
+
+        Budgets go by it: a trial ends at the same step whether its answers were paid for or not.
+        """
+        return self.money + self.money_spared
+
+    def spared(self) -> Usage:
+        """Return the usage of the same answers where nobody is asked for them."""
+        return replace(
+            self, money=0.0, money_spared=self.worth, from_cache=self.calls, tokens_from_cache=self.tokens
         )
 
 

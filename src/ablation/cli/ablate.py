@@ -13,7 +13,7 @@ from rich.text import Text
 from ablation.cli.conduct import Sitting, default_folder
 from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.loading import absolute
-from ablation.cli.options import environment_option, run_options
+from ablation.cli.options import environment_option, reply_cache_option, run_options
 from ablation.cli.printing import print_json
 from ablation.cli.publishing import publish_html
 from ablation.cli.requests import ScriptRequest
@@ -43,6 +43,7 @@ __all__ = ["ablate"]
 )
 @click.option("--dry-run", is_flag=True, help="Print the design and run nothing.")
 @supervision_options(defaults=False)
+@reply_cache_option
 @run_options
 @click.pass_context
 @plain_faults()
@@ -69,6 +70,7 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
         void_retries=options["void_retries"],
         oversee=supervision_of(absolute(options["oversee"])) if options["oversee"] else None,
         canaries=options["canaries"],
+        reply_cache=options["reply_cache"],
     )
     study = request.study()
     if options["dry_run"]:

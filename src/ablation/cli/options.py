@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "as_json",
     "environment_option",
+    "reply_cache_option",
     "run_options",
     "study_folder",
 ]
@@ -41,6 +42,14 @@ def environment_option(
         f"a hosts file, or module:attribute.{instead}",
     )
 
+
+reply_cache_option = click.option(
+    "--reply-cache",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    help="Keep the subject's answers there, and give them again where the same is asked under the same "
+    "seed: asked once, paid once. Never for a subject that takes no seed. [default: every call is made]",
+)
 
 study_folder = click.argument(
     "folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False)

@@ -20,6 +20,7 @@ from ablation.record import digest
 from ablation.store import Origin
 from ablation.types import CanaryMode
 from scaffold import Budget
+from scaffold.models import ReplyCache
 
 if TYPE_CHECKING:
     from ablation.store import StudyFolder
@@ -42,6 +43,7 @@ class RunRequest(BaseModel):
     void_retries: int = 2
     oversee: SupervisionRequest = SupervisionRequest(policy="all")
     canaries: CanaryMode = "note"
+    reply_cache: Path | None = None
     folder: str
     """The directory the names were meant in."""
 
@@ -61,6 +63,7 @@ class RunRequest(BaseModel):
             void_retries=self.void_retries,
             oversight=self.oversee.supervisor(),
             canaries=self.canaries,
+            reply_cache=_cache(self.reply_cache),
             controls=False,
         )
 
@@ -81,6 +84,7 @@ class ScriptRequest(BaseModel):
     void_retries: int | None = None
     oversee: SupervisionRequest | None = None
     canaries: CanaryMode | None = None
+    reply_cache: Path | None = None
 
     def study(self, *, stored: Path | None = None) -> Study:
         """Return the script's study with the replacements made.
@@ -102,6 +106,8 @@ class ScriptRequest(BaseModel):
             changes["oversight"] = self.oversee.supervisor()
         if self.canaries is not None:
             changes["canaries"] = self.canaries
+        if self.reply_cache is not None:
+            changes["reply_cache"] = _cache(self.reply_cache)
         return replace(study, **changes)
 
     def origin(self) -> Origin:
@@ -112,6 +118,10 @@ class ScriptRequest(BaseModel):
             script_digest=digest(self.script.read_bytes()),
             arguments=self.model_dump(mode="json"),
         )
+
+
+def _cache(path: Path | None) -> ReplyCache | None:
+    return None if path is None else ReplyCache(path)
 
 
 def study_again(folder: StudyFolder) -> Study:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ablation.cli.conduct import Sitting, default_folder
 from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.loading import absolute
-from ablation.cli.options import environment_option, run_options
+from ablation.cli.options import environment_option, reply_cache_option, run_options
 from ablation.cli.requests import RunRequest
 from ablation.cli.subjects import subject_of, subject_options
 from ablation.cli.supervising import supervision_of, supervision_options
@@ -50,6 +50,7 @@ __all__ = ["run"]
     help="How often a trial that could not be measured is run again.",
 )
 @supervision_options(defaults=True)
+@reply_cache_option
 @run_options
 @click.pass_context
 @plain_faults()
@@ -77,6 +78,7 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
         void_retries=options["void_retries"],
         oversee=supervision_of(absolute(options["oversee"])),
         canaries=options["canaries"],
+        reply_cache=options["reply_cache"],
         folder=str(Path.cwd()),
     )
     study = request.study()

@@ -40,6 +40,8 @@ _COLUMNS = (
     "tokens_estimated",
     "seconds",
     "cost",
+    "answers_from_cache",
+    "tokens_from_cache",
     "attempt",
     "log",
 )

@@ -53,6 +53,7 @@ def state_scope(design: Mapping[str, Any], trials: Sequence[TrialRecord], *, sim
         f"Subject: {subjects}. Arms: {scaffolds}. Budget of a trial: {_budget(design.get('budget') or {})}.",
         *_how_told(design["scenarios"]),
         *([_INERT] if any(s.get("hazard") == "replication" for s in design["scenarios"]) else []),
+        *_from_cache(design, trials),
         _UNCERTAIN,
     ]
     return Scope(
@@ -63,6 +64,23 @@ def state_scope(design: Mapping[str, Any], trials: Sequence[TrialRecord], *, sim
             "redline report DIR                       # this report again, from the logs alone",
             "redline ablate DIR/study.py --out NEW    # the same study again, where a script began it",
         ),
+    )
+
+
+def _from_cache(design: Mapping[str, Any], trials: Sequence[TrialRecord]) -> Iterator[str]:
+    """Say which answers nobody was asked for: they are no independent samples."""
+    cache = design.get("reply_cache")
+    count = sum(trial.answers_from_cache for trial in trials)
+    if cache is None and not count:
+        return
+    calls, tokens = sum(trial.steps for trial in trials), sum(trial.tokens_from_cache for trial in trials)
+    said = f"{count:,} of {calls:,} answers, with {tokens:,} tokens, were given before to the same question"
+    spared = sum(trial.cost_spared for trial in trials)
+    worth = f" and would have cost {spared:,.4g}" if spared else ""
+    where = f" (reply cache {cache['path']})" if cache else ""
+    yield (
+        f"{said} under the same seed{where}: nobody was asked for them, they cost nothing{worth}. "
+        "Trials that share answers share their luck."
     )
 
 

@@ -10,7 +10,7 @@ from scaffold.broker.pace import UNPACED, Pace, Pacer
 from scaffold.budget import Meter
 from scaffold.errors import BudgetSpent, ContextFull, KeyRevoked
 from scaffold.events import Asked, Replied
-from scaffold.protocols import RelayingModel
+from scaffold.protocols import RecallingModel, RelayingModel
 from scaffold.types import Reply
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Broker", "Paces"]
 
 R = TypeVar("R", bound=Reply)
+
+_UNHURRIED = Pacer(UNPACED)
+"""For answers that are there already."""
 
 
 class Paces:
@@ -58,6 +61,8 @@ class Broker:
         valid: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.model = model
+        self.recalling = model if isinstance(model, RecallingModel) else None
+        """The subject, where it knows what it has answered before."""
         self._pacer = pacer or Pacer(UNPACED)
         self._valid = valid
         self._keys: dict[bytes, Key] = {}
@@ -151,6 +156,7 @@ class Broker:
         by: str,
         added: tuple[dict[str, str], ...],
         settings: dict[str, Any] | None = None,
+        known: R | None = None,
     ) -> R:
         """Make one call with a key, for `Key` alone.
 
@@ -160,6 +166,7 @@ class Broker:
             by: the faculty that asks.
             added: what is new in the conversation.
             settings: what is new beside it.
+            known: the answer where it was given before: nobody is asked, and no place is waited for.
 
         Raises:
             BudgetSpent, KeyRevoked, ModelFailed: as `Key.ask`.
@@ -170,8 +177,9 @@ class Broker:
         if lineage.hold is not None:
             await lineage.hold()
         meter.check()
+        pacer = self._pacer if known is None else _UNHURRIED
         with meter.waiting():
-            await self._pacer.enter()
+            await pacer.enter()
             try:
                 self.check(key)
                 step = key.step = meter.before_call()
@@ -181,13 +189,13 @@ class Broker:
                     )
                 )
                 try:
-                    reply = await send()
+                    reply = await send() if known is None else known
                 except ContextFull as full:
                     if key.calls:
                         raise BudgetSpent("context") from full
                     raise
             finally:
-                self._pacer.leave()
+                pacer.leave()
         meter.spend(reply.usage)
         key.note(reply)
         emit(_replied(step, by, reply, key.generation))
@@ -217,6 +225,7 @@ def _replied(step: int, faculty: str, reply: Reply, generation: int) -> Replied:
         completion_tokens=usage.completion_tokens,
         cached_tokens=usage.cached_tokens,
         money=usage.money,
+        money_spared=usage.money_spared,
         seconds=round(reply.seconds, 6),
         attempts=reply.attempts,
         finish=reply.finish,

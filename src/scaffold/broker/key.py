@@ -80,11 +80,14 @@ class Key:
             ModelFailed: the subject's server gave no usable answer.
         """
         broker = self.lineage.broker
+        known = None
+        if broker.recalling is not None:
+            known = broker.recalling.recall(messages, tools=tools, tool_choice=tool_choice, seed=seed)
 
         async def send() -> Reply:
             return await broker.model.ask(messages, tools=tools, tool_choice=tool_choice, seed=seed)
 
-        return await broker.carry(self, send, by=by, added=added)
+        return await broker.carry(self, send, by=by, added=added, known=known)
 
     async def relay(self, request: Mapping[str, Any], *, by: str, seed: int | None = None) -> Relayed:
         """Have the subject answer a request of the chat-completions protocol as it is.
@@ -101,11 +104,14 @@ class Key:
         broker = self.lineage.broker
         model = broker.relaying
         heard = self._hearing.hear(request)
+        known = broker.recalling.recall_relayed(request, seed=seed) if broker.recalling else None
 
         async def send() -> Relayed:
             return await model.relay(request, seed=seed)
 
-        relayed = await broker.carry(self, send, by=by, added=heard.added, settings=heard.settings)
+        relayed = await broker.carry(
+            self, send, by=by, added=heard.added, settings=heard.settings, known=known
+        )
         self._hearing.answered(heard, relayed.answer)
         return relayed
 

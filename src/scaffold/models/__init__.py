@@ -1,5 +1,6 @@
 """The model under test: how it is reached, asked and understood, and what stands in for it."""
 
+from scaffold.models.cache import Cached, ReplyCache
 from scaffold.models.chat import PooledChatOpenAI
 from scaffold.models.connected import LangChainModel, PooledModel
 from scaffold.models.langchain import ChatSubject
@@ -18,6 +19,7 @@ __all__ = [
     "NO_PRICES",
     "PROFILES",
     "SPECS",
+    "Cached",
     "Calling",
     "ChatSubject",
     "LangChainModel",
@@ -29,6 +31,7 @@ __all__ = [
     "PriceFault",
     "Prices",
     "Profile",
+    "ReplyCache",
     "Retry",
     "Sampling",
     "SimulatedSubject",

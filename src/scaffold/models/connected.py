@@ -59,6 +59,7 @@ class PooledModel:
     price: Price = FREE
     calling: Calling = AS_USUAL
     seeded: bool = True
+    """Whether requests carry a seed."""
     _known: dict[object, bytes] = field(default_factory=dict, init=False, repr=False)
     """Settings by what they are made from: tools and seed are the same throughout a trial."""
 
@@ -126,8 +127,8 @@ class LangChainModel:
     calling: Calling = AS_USUAL
 
     @cached_property
-    def _takes_seed(self) -> bool:
-        """Others refuse an option they do not know."""
+    def seeded(self) -> bool:
+        """Whether it takes a seed; others refuse an option they do not know."""
         return "seed" in type(self.chat).model_fields
 
     async def ask(
@@ -143,7 +144,7 @@ class LangChainModel:
         Raises:
             ModelFailed: the chat model raised, whatever it raised.
         """
-        options = _options(tools, tool_choice, seed if self._takes_seed else None, self.calling)
+        options = _options(tools, tool_choice, seed if self.seeded else None, self.calling)
         return await self._invoke(messages, options)
 
     @property

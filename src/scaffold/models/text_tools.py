@@ -69,6 +69,11 @@ class TextTools:
     model: Model
     _runs: dict[int, _Run] = field(default_factory=dict, repr=False)
 
+    @property
+    def seeded(self) -> bool:
+        """As the model underneath."""
+        return bool(getattr(self.model, "seeded", False))
+
     async def ask(
         self,
         messages: Sequence[BaseMessage],
