@@ -136,13 +136,15 @@ def _require_person(study: Study, oversight: Oversight) -> None:
 
 @contextmanager
 def _unmade_where_nothing_ran(folder: StudyFolder) -> Iterator[None]:
-    """Take a new folder back where no machine was to be had: with the mend made, it is free again."""
+    """Take a new folder back where no machine, or no cache, was to be had: once mended, it is free again."""
     begun = folder.ledger.exists()
     try:
         yield
-    except Unavailable:
+    except (Unavailable, CacheUnusable) as fault:
         if not begun and not folder.records():
             shutil.rmtree(folder.path)
+        if isinstance(fault, CacheUnusable):
+            raise FolderFault(str(fault)) from fault
         raise
 
 
@@ -198,11 +200,8 @@ class _Runner:
         """Connect a subject, with the study's reply cache before it."""
         if self.study.reply_cache is not None:
             subject = Cached(subject=subject, cache=self.study.reply_cache)
-        try:
-            async with subject.connect() as model:
-                yield model
-        except CacheUnusable as fault:
-            raise FolderFault(str(fault)) from fault
+        async with subject.connect() as model:
+            yield model
 
     def _stands(self, trial: Trial) -> bool:
         """Take a trial's result from its log, unless there is none or it is to be run again."""

@@ -42,8 +42,8 @@ class Origin(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["script", "command", "python"] = "python"
-    """`redline ablate SCRIPT`, `redline run`, or `run_study` called by a program."""
+    kind: Literal["script", "command", "python", "replay"] = "python"
+    """`redline ablate SCRIPT`, `redline run`, `run_study` called by a program, or `redline replay`."""
     script: str = ""
     """Where the script was."""
     script_digest: str = ""

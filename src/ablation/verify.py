@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ablation.errors import RecordFault
+from ablation.errors import FolderFault, RecordFault
 from ablation.ledger import Attempt, attempts_in, ledger_origin, log_origin
 from ablation.record import END, LogCheck, read_log, verify_log
 from ablation.store import StudyFolder
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Finding", "StudyCheck", "verify_study"]
+__all__ = ["Finding", "StudyCheck", "verify_attempt", "verify_study"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +82,33 @@ def verify_study(path: Path) -> StudyCheck:
         problems=tuple(problems),
         notes=(*notes, *_unfinished(folder, attempts, torn=ledger.torn)),
     )
+
+
+def verify_attempt(folder: StudyFolder, key: str, number: int | None = None) -> Attempt:
+    """Check one attempt's log, and the ledger that vouches for it; return the attempt with its log's head.
+
+    Args:
+        folder: the study's.
+        key: the trial's.
+        number: of the attempt; the latest unless told.
+
+    Raises:
+        RecordFault: one of them is not what was written.
+        FolderFault: there is no such attempt.
+    """
+    _, attempts = _ledger(folder)
+    known = attempts.get(key, [])
+    if not known or not 1 <= (number or len(known)) <= len(known):
+        had = f"has {len(known)} attempt{'s' * (len(known) != 1)}" if known else "has not begun"
+        raise FolderFault(f"trial {key} {had}: `redline resume {folder.path}` runs what is not done")
+    attempt = known[(number or len(known)) - 1]
+    log = folder.log_holding(key, attempt.number)
+    if not log.exists():
+        raise RecordFault(f"trials/{log.name}", f"is missing: attempt {attempt.number} wrote it")
+    check = verify_log(log, origin=log_origin(folder, attempt))
+    for text in _problems(check, attempt):
+        raise RecordFault(f"trials/{log.name}", text)
+    return replace(attempt, head=check.head, lines=check.lines)
 
 
 def _ledger(folder: StudyFolder) -> tuple[LogCheck, dict[str, list[Attempt]]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Faculty",
     "Model",
+    "ModelOfGenerations",
     "RecallingModel",
     "RelayingModel",
     "Scaffold",
@@ -146,6 +147,15 @@ class RecallingModel(Model, Protocol):
 
     def recall_relayed(self, request: Mapping[str, Any], *, seed: int | None = None) -> Relayed | None:
         """Return the answer to a program's request where there is one already; nobody is asked."""
+        ...
+
+
+@runtime_checkable
+class ModelOfGenerations(Model, Protocol):
+    """A connected subject that has to know which generation's loop asks."""
+
+    def of_generation(self, number: int) -> Model:
+        """Return what answers one generation; 0 is the trial's own agent."""
         ...
 
 

@@ -34,6 +34,10 @@ _OPEN_FILES = 1 << 16
         "verify": ("ablation.cli.verify:verify", "Check that a study's record is what was written."),
         "report": ("ablation.cli.report:report", "Show what a study found."),
         "show": ("ablation.cli.show:show", "Read one trial, step by step."),
+        "replay": (
+            "ablation.cli.replay:replay",
+            "Take a trial's decisions again on a fresh machine; see where it parts.",
+        ),
         "drill": (
             "ablation.cli.drill:drill",
             "Try to get out of a machine; see that it ends with its runner.",

@@ -142,6 +142,10 @@ def study_again(folder: StudyFolder) -> Study:
             same = script.is_file() and digest(script.read_bytes()) == origin.script_digest
             request = ScriptRequest.model_validate(origin.arguments)
             return request.study(stored=None if same else folder.path / "study.py")
+        case "replay":
+            raise NameUnknown(
+                f"{folder.path} holds a replay: run `redline replay` again on the trial that it replays"
+            )
         case "python":
             raise NameUnknown(
                 f"the study in {folder.path} was started by a program: run that program again, and it goes on"

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from ablation.cli.faults import WrongUse, plain_faults
-from ablation.cli.nearest import did_you_mean
+from ablation.cli.nearest import trial_named
 from ablation.cli.options import study_folder
 from ablation.show import show_trial
 from ablation.store import StudyFolder
@@ -38,19 +38,8 @@ def show(folder: Path, trial: str, *, attempt: int | None, full: bool) -> None:
       redline show runs/my-study no-repair--self-replication--3 --full | less -R
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     study = StudyFolder.load(folder)
-    key = _find(trial, study.keys)
+    key = trial_named(trial, study.keys)
     log = study.log_holding(key, attempt) if attempt else study.log(key)
     if not log.exists():
         raise WrongUse(f"trial {key} has no log yet: `redline resume {folder}` runs it")
     show_trial(log, Console(), full=full)
-
-
-def _find(trial: str, keys: list[str]) -> str:
-    if trial in keys:
-        return trial
-    found = [key for key in keys if trial in key]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise WrongUse(f"{trial!r} could be {len(found)} trials: {', '.join(found[:4])}, ...")
-    raise WrongUse(f"there is no trial {trial!r}{did_you_mean(trial, keys)}")

@@ -10,7 +10,7 @@ from scaffold.broker.pace import UNPACED, Pace, Pacer
 from scaffold.budget import Meter
 from scaffold.errors import BudgetSpent, ContextFull, KeyRevoked
 from scaffold.events import Asked, Replied
-from scaffold.protocols import RecallingModel, RelayingModel
+from scaffold.protocols import ModelOfGenerations, RecallingModel, RelayingModel
 from scaffold.types import Reply
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Broker:
         self.model = model
         self.recalling = model if isinstance(model, RecallingModel) else None
         """The subject, where it knows what it has answered before."""
+        self._by_generation = model if isinstance(model, ModelOfGenerations) else None
         self._pacer = pacer or Pacer(UNPACED)
         self._valid = valid
         self._keys: dict[bytes, Key] = {}
@@ -84,6 +85,12 @@ class Broker:
         if not isinstance(self.model, RelayingModel):
             raise TypeError(f"{type(self.model).__name__} answers no requests of programs inside a machine")
         return self.model
+
+    def answering(self, key: Key) -> Model:
+        """Return what answers a key's loop."""
+        return (
+            self.model if self._by_generation is None else self._by_generation.of_generation(key.generation)
+        )
 
     def admit(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from scaffold.broker.hearing import Hearing
+from scaffold.protocols import RelayingModel
 from scaffold.types import Usage
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Key:
             known = broker.recalling.recall(messages, tools=tools, tool_choice=tool_choice, seed=seed)
 
         async def send() -> Reply:
-            return await broker.model.ask(messages, tools=tools, tool_choice=tool_choice, seed=seed)
+            return await broker.answering(self).ask(messages, tools=tools, tool_choice=tool_choice, seed=seed)
 
         return await broker.carry(self, send, by=by, added=added, known=known)
 
@@ -102,7 +103,9 @@ class Key:
             TypeError: the subject cannot; see `Broker.serves`.
         """
         broker = self.lineage.broker
-        model = broker.relaying
+        model = broker.answering(self)
+        if not isinstance(model, RelayingModel):
+            raise TypeError(f"{type(model).__name__} answers no requests of programs inside a machine")
         heard = self._hearing.hear(request)
         known = broker.recalling.recall_relayed(request, seed=seed) if broker.recalling else None
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import orjson
+from langchain_core.messages import AIMessage, InvalidToolCall
+from langchain_core.messages import ToolCall as LangChainToolCall
 
 from scaffold.types import Relayed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from scaffold.types import Reply
+    from scaffold.types import Reply, ToolCall
 
-__all__ = ["answer_from", "call_options", "relayed"]
+__all__ = ["answer_from", "call_options", "message_of", "relayed"]
 
 _SETTINGS = ("temperature", "top_p", "stop", "max_tokens", "seed")
 
@@ -65,6 +67,27 @@ def answer_from(reply: Reply, *, model: str) -> dict[str, Any]:
             "total_tokens": usage.tokens,
         },
     }
+
+
+def message_of(text: str, calls: Sequence[ToolCall], **told: Any) -> AIMessage:
+    """Return what a subject said as the message it becomes in the conversation.
+
+    Args:
+        text: its words.
+        calls: those with a problem stand apart, as LangChain has it.
+        told: fields of the message that are no part of what was said.
+    """
+    sound = [
+        LangChainToolCall(type="tool_call", id=call.id, name=call.name, args=dict(call.arguments))
+        for call in calls
+        if call.problem is None
+    ]
+    malformed = [
+        InvalidToolCall(type="invalid_tool_call", id=call.id, name=call.name, args="", error=call.problem)
+        for call in calls
+        if call.problem is not None
+    ]
+    return AIMessage(content=text, tool_calls=sound, invalid_tool_calls=malformed, **told)
 
 
 def relayed(reply: Reply, answer: dict[str, Any]) -> Relayed:

@@ -18,13 +18,12 @@ from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     HumanMessage,
-    InvalidToolCall,
     SystemMessage,
     ToolMessage,
 )
-from langchain_core.messages import ToolCall as LangChainToolCall
 
 from scaffold.broker.pace import UNPACED, Pace
+from scaffold.models.conversion import message_of
 from scaffold.models.encoding import tool_schemas
 from scaffold.models.price import Price, price_of
 from scaffold.models.text_calls import parse_calls
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from scaffold.protocols import Model, Subject, Tool
-    from scaffold.types import Reply, ToolCall
+    from scaffold.types import Reply
 
 __all__ = ["HOW_TO_CALL", "TextTools", "TextToolsSubject"]
 
@@ -91,7 +90,8 @@ class TextTools:
         if tool_choice == "none" or not tools:
             return reply
         calls = parse_calls(reply.text, prefix=f"text_{len(messages)}")
-        return replace(reply, message=_message(reply, calls), calls=calls)
+        told = {name: getattr(reply.message, name) for name in ("response_metadata", "usage_metadata")}
+        return replace(reply, message=message_of(reply.text, calls, **told), calls=calls)
 
     def _translated(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
         translated: list[BaseMessage] = []
@@ -146,26 +146,6 @@ def _described(tools: Sequence[Tool]) -> Iterator[str]:
         arguments = json.dumps(function["parameters"].get("properties", {}))
         required = ", ".join(function["parameters"].get("required", ())) or "none"
         yield f"- {function['name']}: {function['description']} Arguments: {arguments}. Required: {required}."
-
-
-def _message(reply: Reply, calls: Sequence[ToolCall]) -> AIMessage:
-    sound = [
-        LangChainToolCall(type="tool_call", id=call.id, name=call.name, args=dict(call.arguments))
-        for call in calls
-        if call.problem is None
-    ]
-    malformed = [
-        InvalidToolCall(type="invalid_tool_call", id=call.id, name=call.name, args="", error=call.problem)
-        for call in calls
-        if call.problem is not None
-    ]
-    return AIMessage(
-        content=reply.text,
-        tool_calls=sound,
-        invalid_tool_calls=malformed,
-        response_metadata=reply.message.response_metadata,
-        usage_metadata=reply.message.usage_metadata,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import structlog
 from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.cache.digests import Conversations, identity_of, key_of, key_of_request
 from scaffold.models.cache.replies import packed, unpacked
+from scaffold.models.price import Price, price_of
 from scaffold.protocols import RelayingModel
 from scaffold.types import Relayed, Reply
 
@@ -210,6 +211,11 @@ class Cached:
     def provider(self) -> str:
         """As the subject itself."""
         return str(getattr(self.subject, "provider", self.subject.name))
+
+    @property
+    def price(self) -> Price:
+        """As the subject itself; answers that were given before cost nothing."""
+        return price_of(self.subject)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Model]:
