@@ -14,6 +14,7 @@ from scaffold.errors import (
     ModelFailed,
     ScaffoldFault,
     ScaffoldStuck,
+    SubjectUnavailable,
     Unattended,
 )
 from scaffold.faculties import Execute, Explore, Plan, Repair
@@ -81,6 +82,7 @@ __all__ = [
     "ScaffoldStuck",
     "State",
     "Subject",
+    "SubjectUnavailable",
     "Supervisor",
     "Tool",
     "ToolCall",

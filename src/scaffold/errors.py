@@ -9,7 +9,8 @@ ScaffoldFault
 ├── ScaffoldStuck    the scaffold goes round without asking the subject; the trial is void
 ├── CacheUnusable    the folder for replies cannot be written
 ├── EpisodeEnded     somebody ended the episode from outside; `stop` says how
-└── Unattended       a person is to be asked, and none is there; the trial is void
+├── Unattended       a person is to be asked, and none is there; the trial is void
+└── SubjectUnavailable  the server redline starts for a subject cannot be had; `mend` says what to do
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
     "ModelFailed",
     "ScaffoldFault",
     "ScaffoldStuck",
+    "SubjectUnavailable",
     "Unattended",
 ]
 
@@ -98,3 +100,12 @@ class EpisodeEnded(ScaffoldFault):
 
 class Unattended(ScaffoldFault):
     """A policy leaves a call to a person, and there is none."""
+
+
+class SubjectUnavailable(ScaffoldFault):
+    """The server that redline is to start for a subject cannot be had: no trial begins."""
+
+    def __init__(self, reason: str, *, mend: str = "") -> None:
+        super().__init__(f"{reason}; {mend}" if mend else reason)
+        self.reason = reason
+        self.mend = mend

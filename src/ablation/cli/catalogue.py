@@ -12,6 +12,7 @@ from environments.catalogue import MACHINES, PATTERNS, machines
 from scaffold import FacultyScaffold, Nothing, Reference, Scaffold, react
 from scaffold.models import PROFILES, SPECS
 from scaffold.models.simulated import FORMS
+from scaffold.models.vllm import PRESETS
 from scenarios import Scenario
 from scenarios.catalogue import CATALOGUE
 
@@ -44,6 +45,7 @@ ENVIRONMENTS: Mapping[str, str] = {
 }
 SUBJECTS: Mapping[str, str] = {
     **{spec: summary for spec, summary in SPECS.items() if not spec.startswith("simulated:")},
+    **{f"vllm:{name}": preset.summary for name, preset in PRESETS.items()},
     **{
         f"simulated:{name}": "SIMULATED: exercises the instrument, says nothing about a model"
         for name in PROFILES

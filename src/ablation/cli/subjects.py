@@ -26,6 +26,7 @@ __all__ = ["SubjectRequest", "subject_of", "subject_options"]
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
+_VLLM = ("vllm_host", "vllm_program", "vllm_arguments")
 _SECRET = ("authorization", "api-key", "token", "secret", "cookie")
 
 
@@ -49,6 +50,9 @@ class SubjectRequest(BaseModel):
     request_attempts: int = PATIENT.attempts
     requests_at_once: int | None = None
     requests_per_minute: int | None = None
+    vllm_host: str = ""
+    vllm_program: str | None = None
+    vllm_arguments: dict[str, str] = {}
 
     def subject(self) -> Subject:
         """Return the subject, not yet connected.
@@ -64,6 +68,11 @@ class SubjectRequest(BaseModel):
             "request_timeout_s": self.request_timeout_s,
             "patience": Patience(attempts=self.request_attempts),
             "pace": self._pace(),
+            "vllm": {
+                "host": self.vllm_host,
+                "program": self.vllm_program,
+                "arguments": self.vllm_arguments,
+            },
         }
         if self.price is not None:
             settings["price"] = _as_price(self.price)
@@ -88,9 +97,9 @@ class SubjectRequest(BaseModel):
 def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
     """Return what the options ask for; None where they name no model."""
     if options["model"] is None:
-        given = [name for name in ("base_url", "price", "headers", "settings") if options[name]]
+        given = [name for name in ("base_url", "price", "headers", "settings", *_VLLM) if options[name]]
         if given:
-            names = {"headers": "header", "settings": "set"}
+            names = {"headers": "header", "settings": "set", "vllm_arguments": "vllm-arg"}
             wrong = " and ".join(f"--{names.get(name, name).replace('_', '-')}" for name in given)
             raise click.UsageError(f"{wrong} go{'es' * (len(given) == 1)} with --model")
         return None
@@ -106,6 +115,9 @@ def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
         request_attempts=options["request_attempts"],
         requests_at_once=options["requests_at_once"],
         requests_per_minute=options["requests_per_minute"],
+        vllm_host=options["vllm_host"],
+        vllm_program=options["vllm_program"],
+        vllm_arguments=options["vllm_arguments"],
     )
 
 
@@ -172,6 +184,10 @@ def _headers(_context: click.Context, _option: click.Parameter, texts: Sequence[
     return headers
 
 
+def _arguments(_context: click.Context, _option: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
+    return _pairs(texts)
+
+
 def _settings(_context: click.Context, _option: click.Parameter, texts: Sequence[str]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in _pairs(texts).items()}
 
@@ -188,7 +204,7 @@ def subject_options(*, default: str | None) -> Callable[[Decorated], Decorated]:
     """Add the options that name a subject; without a default the model is optional."""
 
     def decorate(command: Decorated) -> Decorated:
-        for option in reversed((*_naming(default), *_ASKING)):
+        for option in reversed((*_naming(default), *_ASKING, *_SERVING)):
             command = option(command)
         return command
 
@@ -277,5 +293,28 @@ _ASKING: tuple[Callable[[Any], Any], ...] = (
         "--requests-per-minute",
         type=click.IntRange(min=1),
         help="Requests to the subject's server in any minute. [default: no limit]",
+    ),
+)
+
+_SERVING: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--vllm-host",
+        default="",
+        metavar="HOST",
+        help="Where vllm:NAME is served: ssh://USER@HOST:PORT or vm:IMAGE[,gpu=ADDRESS]. [default: here]",
+    ),
+    click.option(
+        "--vllm-program",
+        metavar="PATH",
+        help="The vLLM there: a python, a virtual environment or a vllm program. [default: looked for]",
+    ),
+    click.option(
+        "--vllm-arg",
+        "vllm_arguments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_arguments,
+        help="An argument of `vllm serve`, in place of the preset's: max-model-len=65536, "
+        "tool-call-parser=hermes, tensor-parallel-size=2, enforce-eager=true.",
     ),
 )

@@ -12,6 +12,7 @@ from scaffold.models.sampling import Calling, Sampling
 from scaffold.models.simulated import PROFILES, Profile, SimulatedSubject
 from scaffold.models.specs import SPECS, parse_subject
 from scaffold.models.text_tools import TextTools, TextToolsSubject
+from scaffold.models.vllm import VllmServer, VllmSubject, vllm_subject
 
 __all__ = [
     "FREE",
@@ -37,6 +38,9 @@ __all__ = [
     "SimulatedSubject",
     "TextTools",
     "TextToolsSubject",
+    "VllmServer",
+    "VllmSubject",
     "parse_subject",
     "price_of",
+    "vllm_subject",
 ]

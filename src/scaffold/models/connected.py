@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["LangChainModel", "PooledModel"]
 
 MOST_SETTINGS = 1024
+_TURNS, _SEEDS = 1_000_003, 1 << 31
 
 OURS = frozenset({"model", "n", "stream", "stream_options"})
 """What a client may say, and redline decides."""
@@ -42,7 +43,7 @@ def _options(
     if seed is not None:
         options["seed"] = seed
     if tools:
-        options["tools"] = tool_schemas(tools, strict=calling.strict)
+        options["tools"] = tool_schemas(tools, strict=calling.strict, longest_text=calling.longest_text)
         choice = calling.choice if tool_choice == "auto" else tool_choice
         if choice != "auto":
             options["tool_choice"] = choice
@@ -60,6 +61,9 @@ class PooledModel:
     calling: Calling = AS_USUAL
     seeded: bool = True
     """Whether requests carry a seed."""
+    seed_each_turn: bool = False
+    """Each turn has a seed of its own, made from the trial's: a model that hardly heeds the conversation
+    would say the same again and again under one."""
     _known: dict[object, bytes] = field(default_factory=dict, init=False, repr=False)
     """Settings by what they are made from: tools and seed are the same throughout a trial."""
 
@@ -76,6 +80,8 @@ class PooledModel:
         Raises:
             ModelFailed: no usable answer could be had.
         """
+        if self.seed_each_turn and seed is not None:
+            seed = (seed * _TURNS + len(messages)) % _SEEDS
         settings = self._settings(tools, tool_choice, seed)
         completion = await self.chat.complete(messages, settings)
         return reply_from(

@@ -149,19 +149,29 @@ def _with_readable_arguments(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def tool_schemas(tools: Sequence[Tool], *, strict: bool = False) -> list[dict[str, Any]]:
+def tool_schemas(
+    tools: Sequence[Tool], *, strict: bool = False, longest_text: int | None = None
+) -> list[dict[str, Any]]:
     """Return the tools as the chat-completions protocol describes functions.
 
     Args:
         tools: what may be called.
         strict: asks the server to hold each call to its schema.
+        longest_text: bounds every free text of the arguments, and holds it to plain characters.
     """
-    return [_schema(tool.name, tool.description, tool.arguments, strict=strict) for tool in tools]
+    return [
+        _schema(tool.name, tool.description, tool.arguments, strict=strict, longest_text=longest_text)
+        for tool in tools
+    ]
 
 
 @lru_cache(maxsize=256)
-def _schema(name: str, description: str, arguments: type[BaseModel], *, strict: bool) -> dict[str, Any]:
+def _schema(
+    name: str, description: str, arguments: type[BaseModel], *, strict: bool, longest_text: int | None
+) -> dict[str, Any]:
     parameters = arguments.model_json_schema()
+    if longest_text is not None:
+        parameters = _bounded(parameters, longest_text)
     parameters.pop("title", None)
     parameters.pop("description", None)
     for property_ in parameters.get("properties", {}).values():
@@ -170,3 +180,25 @@ def _schema(name: str, description: str, arguments: type[BaseModel], *, strict: 
     if strict:
         function["strict"] = True
     return {"type": "function", "function": function}
+
+
+_MOST_ITEMS = 4
+
+
+def _bounded(schema: Any, longest: int) -> Any:
+    """Give every part of a schema an end: to texts, which are the pattern's, to lists and to free objects."""
+    if isinstance(schema, list):
+        return [_bounded(part, longest) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    bounded = {key: _bounded(part, longest) for key, part in schema.items()}
+    match schema.get("type"):
+        case "string" if not {"enum", "const", "pattern", "format"} & schema.keys():
+            bounded["pattern"] = f"^[a-z0-9 ./-]{{1,{longest}}}$"
+            bounded.pop("minLength", None)
+            bounded.pop("maxLength", None)
+        case "array":
+            bounded.setdefault("maxItems", _MOST_ITEMS)
+        case "object":
+            bounded["additionalProperties"] = False
+    return bounded

@@ -50,6 +50,9 @@ class Calling:
     """Whether one answer may hold several calls; None leaves it to the server."""
     strict: bool = False
     """The server holds arguments to their schema while it writes them, where it can."""
+    longest_text: int | None = None
+    """Of an argument, in characters, which are then plain: for a model that would not come to an end by
+    itself. None leaves texts as the tools' schemas have them."""
 
 
 AS_USUAL = Calling()

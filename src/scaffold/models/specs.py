@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from scaffold.models.langchain import ChatSubject, chat_model
 from scaffold.models.nearest import nearest as _nearest
@@ -12,6 +12,7 @@ from scaffold.models.prices import Prices
 from scaffold.models.sampling import Sampling
 from scaffold.models.simulated import SimulatedSubject, character
 from scaffold.models.text_tools import TextToolsSubject
+from scaffold.models.vllm import vllm_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from scaffold.models.sampling import Calling
     from scaffold.protocols import Subject
 
-__all__ = ["SPECS", "SubjectSettings", "parse_subject", "priced_name"]
+__all__ = ["SPECS", "SubjectSettings", "VllmSettings", "parse_subject", "priced_name"]
 
 
 class SubjectSettings(TypedDict, total=False):
@@ -45,6 +46,18 @@ class SubjectSettings(TypedDict, total=False):
     """How often, and how long apart, a server that fails is asked again."""
     pace: Pace
     """How many requests at once and a minute the server is sent."""
+    vllm: VllmSettings
+
+
+class VllmSettings(TypedDict, total=False):
+    """Of a server that redline starts itself."""
+
+    host: str
+    """Nothing for this machine; `ssh://USER@HOST:PORT` or `vm:IMAGE[,gpu=ADDRESS]`."""
+    program: str | None
+    """The vLLM there: a python, a virtual environment or a vllm program."""
+    arguments: Mapping[str, str]
+    """Of `vllm serve`, by name."""
 
 
 def parse_subject(
@@ -57,7 +70,7 @@ def parse_subject(
     """Return the subject that a specification names.
 
     Args:
-        spec: `openai:NAME`, `langchain:MODULE:CLASS` or `simulated:PROFILE`.
+        spec: `openai:NAME`, `vllm:NAME`, `langchain:MODULE:CLASS` or `simulated:PROFILE`.
         tools: `text` for subjects that know no tool calls.
         prices: where the price is looked up if none is given; `Prices.usual()` unless told.
         settings: see `SubjectSettings`.
@@ -84,34 +97,42 @@ def priced_name(spec: str, sampling: Sampling | None = None) -> str | None:
     return name if provider == "openai" else None
 
 
+def _taken(settings: SubjectSettings, *keys: str) -> dict[str, Any]:
+    return {key: settings[key] for key in keys if key in settings}  # type: ignore[literal-required]
+
+
 def _openai(name: str, settings: SubjectSettings) -> Subject:
-    return OpenAISubject(model=name, **settings)
+    kept = {key: value for key, value in settings.items() if key != "vllm"}
+    return OpenAISubject(model=name, **kept)  # type: ignore[arg-type]
+
+
+def _vllm(name: str, settings: SubjectSettings) -> Subject:
+    if settings.get("base_url"):
+        raise ValueError("vllm:NAME is served by redline itself; a server with a --base-url is openai:NAME")
+    keys = ("sampling", "calling", "price", "request_timeout_s", "patience", "pace")
+    return vllm_subject(name, **settings.get("vllm", {}), **_taken(settings, *keys))
 
 
 def _langchain(name: str, settings: SubjectSettings) -> Subject:
     sampling = settings.get("sampling", Sampling())
-    taken: SubjectSettings = {}
-    for key in ("calling", "price", "pace"):
-        if key in settings:
-            taken[key] = settings[key]
-    return ChatSubject(chat=chat_model(name, sampling.body()), name=f"langchain:{name}", **taken)  # type: ignore[misc]
+    taken = _taken(settings, "calling", "price", "pace")
+    return ChatSubject(chat=chat_model(name, sampling.body()), name=f"langchain:{name}", **taken)
 
 
 def _simulated(name: str, settings: SubjectSettings) -> Subject:
-    taken: SubjectSettings = {}
-    for key in ("price", "pace"):
-        if key in settings:
-            taken[key] = settings[key]
-    return SimulatedSubject(profile=character(name), **taken)  # type: ignore[misc]
+    return SimulatedSubject(profile=character(name), **_taken(settings, "price", "pace"))
 
 
 SPECS: Mapping[str, str] = {
     "openai:NAME": "a model behind any OpenAI-compatible server (--base-url, OPENAI_API_KEY)",
+    "vllm:NAME": "a model that redline serves: a preset, ORG/MODEL or /DIRECTORY (--vllm-host, --vllm-arg)",
+    "vllm:random-weights": "knows nothing: the chance baseline; ?seed=N for other weights",
     "langchain:MODULE:CLASS": "any LangChain chat model; --set gives its constructor's settings",
     "simulated:PROFILE": "SIMULATED: exercises the instrument, says nothing about a model",
 }
 _MAKERS: Mapping[str, Callable[[str, SubjectSettings], Subject]] = {
     "openai": _openai,
+    "vllm": _vllm,
     "langchain": _langchain,
     "simulated": _simulated,
 }

@@ -198,6 +198,6 @@ def _in_plain_words(fault: Exception) -> str:
 
 def _proxy_of_environment(url: URL) -> str | None:
     """Look once: aiohttp's own look-up walks the environment on every request."""
-    if url.host is None or proxy_bypass(url.host):
+    if url.host in {None, "127.0.0.1", "::1", "localhost"} or proxy_bypass(url.host or ""):
         return None
     return getproxies().get(url.scheme)

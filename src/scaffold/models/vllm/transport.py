@@ -1,0 +1,85 @@
+"""The way to a server that may be started again while a call is under way."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from scaffold.models.transport import HttpTransport, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from scaffold.models.transport import Answer, Buffer
+    from scaffold.models.vllm.life import Running, Service
+
+__all__ = ["ServedTransport"]
+
+_NOTICED_S = 5.0
+"""Within this time the end of a server that broke a call off is known."""
+_SERVER_FAULTS = range(500, 600)
+
+
+class ServedTransport:
+    """Posts to whatever life the server is in; a call that its death broke off is made again in the next."""
+
+    def __init__(self, service: Service, stack: AsyncExitStack, *, timeout_s: float) -> None:
+        self._service = service
+        self._stack = stack
+        self._timeout_s = timeout_s
+        self._ways: dict[int, asyncio.Task[HttpTransport]] = {}
+        self.address = f"vLLM ({service.server.name})"
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, service: Service, *, timeout_s: float) -> AsyncIterator[ServedTransport]:
+        """Open the way; `timeout_s` is for one request, a restart it waits for not counted."""
+        async with AsyncExitStack() as stack:
+            yield cls(service, stack, timeout_s=timeout_s)
+
+    async def post(self, path: str, body: Buffer, /) -> Answer:
+        """Send a JSON body to a path of the API; see `Transport.post`.
+
+        Raises:
+            ModelFailed: the server is dead and will not be started again.
+        """
+        return await self._through(lambda way: way.post(path, body))
+
+    async def get(self, path: str, /) -> Answer:
+        """Fetch a path of the API; see `Transport.get`."""
+        return await self._through(lambda way: way.get(path))
+
+    async def _through(self, ask: Callable[[HttpTransport], Awaitable[Answer]]) -> Answer:
+        over = 0
+        while True:
+            running = await self._service.running(after=over)
+            try:
+                answer = await ask(await self._way(running))
+            except Unreachable:
+                if not await _ended(running):
+                    raise
+            else:
+                # An engine that dies is told of by an error before the server ends.
+                if answer.status not in _SERVER_FAULTS or not await _ended(running):
+                    return answer
+            over = running.number
+
+    async def _way(self, running: Running) -> HttpTransport:
+        way = self._ways.get(running.number)
+        if way is None:
+            way = self._ways[running.number] = asyncio.ensure_future(self._open(running))
+        return await asyncio.shield(way)
+
+    async def _open(self, running: Running) -> HttpTransport:
+        headers = {"Authorization": f"Bearer {running.key}"}
+        return await self._stack.enter_async_context(
+            HttpTransport.open(running.url, headers=headers, timeout_s=self._timeout_s)
+        )
+
+
+async def _ended(running: Running) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_NOTICED_S):
+            await running.over.wait()
+    return running.over.is_set()
