@@ -6,6 +6,7 @@ AblationFault
 │   ├── FolderBusy     another runner holds it
 │   ├── OtherStudy     it holds something else than this study
 │   └── DiskFull       it has no room left
+├── SubjectMissing     the server that redline starts for a subject does not come to answer
 ├── RecordFault        a record was edited, cut, dropped or copied; `place` says where
 └── NameUnknown        a name on the command line means nothing
 
@@ -23,6 +24,7 @@ __all__ = [
     "NameUnknown",
     "OtherStudy",
     "RecordFault",
+    "SubjectMissing",
 ]
 
 
@@ -48,6 +50,10 @@ class OtherStudy(FolderFault):
 
 class DiskFull(FolderFault):
     """The folder's file system has no room left. Every line written before stands."""
+
+
+class SubjectMissing(AblationFault):
+    """The server that redline was to start for a subject does not come to answer. No trial began."""
 
 
 class RecordFault(AblationFault):

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ablation.errors import AblationFault, DesignFault, FolderFault
+from ablation.errors import AblationFault, DesignFault, FolderFault, SubjectMissing
 from ablation.ledger import Ledger
 from ablation.store import Origin, StudyFolder, hold
 from ablation.switchboard import within_reach
@@ -24,9 +24,8 @@ from ablation.tally import Tally
 from ablation.trial import run_trial
 from environments import ContainmentRefused, Halted, Unavailable, warden
 from environments.pool import Pool
-from scaffold import SubjectUnavailable
 from scaffold.broker import Broker, Paces
-from scaffold.errors import CacheUnusable
+from scaffold.errors import CacheUnusable, SubjectUnavailable
 from scaffold.models import Cached
 from scaffold.oversight import Oversight, may_ask
 
@@ -103,7 +102,7 @@ async def run_study(
         DiskFull: there is no room for the record.
         ContainmentRefused: a hazardous scenario met a machine that is not shown to be closed.
         Unavailable: machines of this kind cannot be had on this host.
-        SubjectUnavailable: the server of a subject that redline serves itself does not come to answer.
+        SubjectMissing: the server of a subject that redline serves itself does not come to answer.
         Halted: the warden has ended every machine: it was told to, or the lease was not renewed.
     """
     path, began = Path(out), monotonic()
@@ -138,15 +137,18 @@ def _require_person(study: Study, oversight: Oversight) -> None:
 
 @contextmanager
 def _unmade_where_nothing_ran(folder: StudyFolder) -> Iterator[None]:
-    """Take a new folder back where no machine, subject or cache was to be had: once mended, it is free again."""
+    """Take a new folder back where no machine, subject or cache was to be had: once mended, it is free."""
     begun = folder.ledger.exists()
     try:
         yield
     except (Unavailable, SubjectUnavailable, CacheUnusable) as fault:
         if not begun and not folder.records():
             shutil.rmtree(folder.path)
-        if isinstance(fault, CacheUnusable):
-            raise FolderFault(str(fault)) from fault
+        match fault:
+            case CacheUnusable():
+                raise FolderFault(str(fault)) from fault
+            case SubjectUnavailable():
+                raise SubjectMissing(f"no subject: {fault}") from fault
         raise
 
 

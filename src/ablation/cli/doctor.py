@@ -20,7 +20,7 @@ from ablation.cli.options import as_json
 from ablation.cli.printing import print_json
 from ablation.cli.subjects import subject_of, subject_options
 from environments.doctor import Finding, examine
-from scaffold import ModelFailed
+from scaffold import ModelFailed, SubjectUnavailable
 from scaffold.models.checkup import check_up
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ async def _subject(subject: Subject) -> Finding:
     name = f"subject {subject.name}"
     try:
         found = await check_up(subject)
+    except SubjectUnavailable as fault:
+        return Finding(name=name, ok=False, detail=str(fault))
     except ModelFailed as fault:
         mend = "see that the server runs, and check --base-url and OPENAI_API_KEY"
         return Finding(name=name, ok=False, detail=str(fault), mend=mend)

@@ -10,7 +10,6 @@ import click
 from ablation import untrusted
 from ablation.errors import AblationFault, DiskFull, RecordFault
 from environments import ContainmentRefused, Halted, Unavailable
-from scaffold import SubjectUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +66,6 @@ def plain_faults() -> Iterator[None]:
         raise Stopped(f"halted: {fault}") from fault
     except Unavailable as fault:
         raise WrongUse(f"no machine: {fault}") from fault
-    except SubjectUnavailable as fault:
-        raise WrongUse(f"no subject: {fault}") from fault
     except (DiskFull, RecordFault) as fault:
         raise Failure(str(fault)) from fault
     except AblationFault as fault:

@@ -25,7 +25,7 @@ def test_a_specification_names_its_subject() -> None:
     ("spec", "hint"),
     [
         ("opnai:gpt", "did you mean openai"),
-        ("gpt-4o", "openai:NAME, langchain:MODULE:CLASS or simulated:PROFILE"),
+        ("gpt-4o", "write openai:NAME, .*langchain:MODULE:CLASS or simulated:PROFILE"),
         ("openai:", "openai:NAME"),
         ("simulated:stedy", "did you mean steady"),
         ("simulated:xyz", "there are steady, capable"),
