@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ablation.design import Arm, Study, Trial, ablate
     from ablation.errors import AblationFault
+    from ablation.estimate import Estimate, estimate_study
     from ablation.runner import StudyResult, run_study
+    from ablation.spending import SpendLimits
     from ablation.store import StudyFolder
     from ablation.tally import Progress
     from ablation.types import MilestoneRecord, Outcome, TrialKey, TrialRecord
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AblationFault",
     "Arm",
+    "Estimate",
     "MilestoneRecord",
     "Outcome",
     "Progress",
+    "SpendLimits",
     "Study",
     "StudyCheck",
     "StudyFolder",
@@ -31,6 +35,7 @@ __all__ = [
     "TrialKey",
     "TrialRecord",
     "ablate",
+    "estimate_study",
     "run_study",
     "verify_study",
 ]
@@ -38,9 +43,11 @@ __all__ = [
 _HOME = {
     "AblationFault": "errors",
     "Arm": "design",
+    "Estimate": "estimate",
     "MilestoneRecord": "types",
     "Outcome": "types",
     "Progress": "tally",
+    "SpendLimits": "spending",
     "Study": "design",
     "StudyCheck": "verify",
     "StudyFolder": "store",
@@ -49,6 +56,7 @@ _HOME = {
     "TrialKey": "types",
     "TrialRecord": "types",
     "ablate": "design",
+    "estimate_study": "estimate",
     "run_study": "runner",
     "verify_study": "verify",
 }

@@ -16,6 +16,7 @@ from ablation.errors import DesignFault
 from ablation.frozen import FrozenDesign
 from ablation.provenance import describe, instrument
 from ablation.record import digest
+from ablation.spending import SpendLimits
 from ablation.types import CanaryMode, Role, TrialKey
 from scaffold import ApproveAll, Budget, FacultyScaffold, Nothing, Reference, react
 
@@ -129,6 +130,9 @@ class Study:
     order_seed: int = 0
     oversight: Supervisor = field(default_factory=ApproveAll)
     """Decides about each tool call of the arms; the controls' are theirs."""
+    spending: SpendLimits = field(default_factory=SpendLimits)
+    """What all trials together may spend, and those of each arm. No part of the frozen design: it can be
+    raised when the study goes on."""
     canaries: CanaryMode = "note"
     """What is done when an agent touches something that is there for no use."""
     reply_cache: ReplyCache | None = None

@@ -12,6 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ablation.tally import in_money
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
@@ -109,7 +111,7 @@ class _Screen:
             (self.title, "bold"),
             f"  {progress.done}/{progress.total} done, {progress.running} running",
             f", {progress.tokens:,} tokens",
-            f", {progress.cost:.2f} spent" if progress.cost else "",
+            _spending(progress),
             f", {pace:.1f} trials a minute",
             f", {_clock(progress.seconds + since)} so far",
             f", about {_clock(max(left - since, 0))} left" if left is not None else "",
@@ -119,6 +121,19 @@ class _Screen:
         for row in (line, bar, _by_arm(progress)):
             rows.add_row(row)
         return rows
+
+
+def _spending(progress: Progress) -> str:
+    """Say what was spent, in all sittings against the limit where there is one."""
+    spent = progress.spent
+    if spent is None:
+        return f", {in_money(progress.cost)} spent" if progress.cost else ""
+    parts = []
+    if spent.most_money is not None:
+        parts.append(f"{in_money(spent.money)} of {in_money(spent.most_money)} spent")
+    if spent.most_tokens is not None:
+        parts.append(f"{spent.tokens:,} of {spent.most_tokens:,} tokens spent")
+    return "".join(f", {part}" for part in parts)
 
 
 def _by_arm(progress: Progress) -> Table:
@@ -159,7 +174,7 @@ class _Lines:
         successes = sum(counts.get("success", 0) for counts in progress.outcomes.values())
         line = (
             f"{self.title}: {progress.done}/{progress.total} done, {progress.running} running, "
-            f"{successes} succeeded, {progress.tokens:,} tokens"
+            f"{successes} succeeded, {progress.tokens:,} tokens{_spending(progress)}"
         )
         line += f", about {_clock(left)} left" if left else ""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)

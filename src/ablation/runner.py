@@ -11,19 +11,21 @@ import gc
 import os
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ablation.errors import AblationFault, DesignFault, FolderFault, SubjectMissing
 from ablation.ledger import Ledger
+from ablation.spending import LIMITS, STOPPED, Treasury, require_prices
 from ablation.store import Origin, StudyFolder, hold
 from ablation.switchboard import within_reach
 from ablation.tally import Tally
 from ablation.trial import run_trial
 from environments import ContainmentRefused, Halted, Unavailable, warden
 from environments.pool import Pool
+from scaffold import PurseEmpty
 from scaffold.broker import Broker, Paces
 from scaffold.errors import CacheUnusable, SubjectUnavailable
 from scaffold.models import Cached
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ablation.tally import Progress
     from ablation.types import TrialRecord
     from environments import Provider
+    from scaffold import Purse
     from scaffold.protocols import Model, Subject
 
 __all__ = ["StudyResult", "default_concurrency", "run_study"]
@@ -48,17 +51,19 @@ def default_concurrency() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """A study that ran to its end."""
+    """A study that ran to its end, or to that of what it may spend."""
 
     folder: Path
     records: tuple[TrialRecord, ...]
-    """One for each trial, in the order of work."""
+    """One for each trial that was run, in the order of work."""
     attempts: int
     """Begun for all trials together, in all sittings."""
     left: tuple[str, ...] = ()
     """What was found of this sitting's machines after the last one was closed."""
     seconds: float
     """Of this sitting."""
+    incomplete: str = ""
+    """Why trials were left out, and what was spent and run: one line. Empty where all were run."""
 
     @property
     def voids(self) -> tuple[TrialRecord, ...]:
@@ -95,7 +100,8 @@ async def run_study(
         oversight: pauses, steps and aborts its trials, and knows the person to ask.
 
     Raises:
-        DesignFault: the study asks a person about tool calls, and none is there.
+        DesignFault: the study asks a person about tool calls, and none is there; or it has a limit in money,
+            and what its subject costs is not known.
         OtherStudy: the folder holds something else.
         FolderBusy: another runner is in the folder.
         RecordFault: the folder's record was changed.
@@ -108,6 +114,7 @@ async def run_study(
     path, began = Path(out), monotonic()
     desk = oversight or Oversight()
     _require_person(study, desk)
+    require_prices(study)
     frozen = study.freeze()
     with hold(path):
         folder = StudyFolder.enter(path, frozen, origin=origin or Origin(), script=script)
@@ -118,12 +125,16 @@ async def run_study(
                     await runner.run(concurrency or default_concurrency())
             teardown = await warden.census()
             ledger.note("teardown", {"machines": teardown.machines, "left": list(teardown.left)})
+            records = tuple(folder.records())
+            if incomplete := runner.treasury.account((each.key for each in records), len(folder.keys)):
+                ledger.note(STOPPED, {"why": incomplete})
             return StudyResult(
                 folder=path,
-                records=tuple(folder.records()),
+                records=records,
                 attempts=ledger.count,
                 left=teardown.left,
                 seconds=monotonic() - began,
+                incomplete=incomplete,
             )
 
 
@@ -174,6 +185,7 @@ class _Runner:
     oversight: Oversight
     brokers: dict[int, Broker] = field(default_factory=dict)
     tally: Tally = field(init=False)
+    treasury: Treasury = field(init=False)
 
     def __post_init__(self) -> None:
         self.tally = Tally(total=len(self.study.trials()), arms=[arm.name for arm in self.study.all_arms])
@@ -181,7 +193,10 @@ class _Runner:
     async def run(self, concurrency: int) -> None:
         """Run what is not done yet, `concurrency` trials at a time."""
         pending = [trial for trial in self.study.trials() if not self._stands(trial)]
-        self.on_progress(self.tally.progress)
+        self.treasury = Treasury(self.study, pending=pending, ledger=self.ledger)
+        if limits := self.study.spending:
+            self.ledger.note(LIMITS, {"limits": limits.model_dump(mode="json")})
+        self._tell()
         paces = Paces()
         async with Pool(self.study.environment) as machines, AsyncExitStack() as connections:
             for subject in {id(trial.subject): trial.subject for trial in pending}.values():
@@ -222,14 +237,29 @@ class _Runner:
 
     async def _work(self, queue: Iterator[Trial], machines: Provider) -> None:
         for trial in queue:
-            record = await self._attempt(trial, machines)
-            while self._again(record):
-                record = await self._attempt(trial, machines)
+            record = await self._launched(trial, machines)
+            while record is not None and self._again(record):
+                record = await self._launched(trial, machines)
 
-    async def _attempt(self, trial: Trial, machines: Provider) -> TrialRecord:
+    async def _launched(self, trial: Trial, machines: Provider) -> TrialRecord | None:
+        """Run an attempt if what may be spent covers it; None where it does not, or ran out on the way."""
+        purse = await self.treasury.launch(trial)
+        if purse is None:
+            return None
+        record = None
+        try:
+            record = await self._attempt(trial, machines, purse)
+        except PurseEmpty:  # no result, so an interrupted attempt, which is run again when the study goes on
+            self.tally.cut()
+        finally:
+            self.treasury.ended(purse, whole=record is not None and record.measured)
+            self._tell()
+        return record
+
+    async def _attempt(self, trial: Trial, machines: Provider, purse: Purse) -> TrialRecord:
         key = str(trial.key)
         self.tally.began()
-        self.on_progress(self.tally.progress)
+        self._tell()
         with self.ledger.start(key) as log:
             record = await run_trial(
                 trial,
@@ -238,12 +268,15 @@ class _Runner:
                 log=log,
                 attempt=len(self.ledger.attempts(key)),
                 oversight=self.oversight,
+                purse=purse,
             )
             await asyncio.to_thread(log.sync)
             self.ledger.end(key, outcome=record.outcome, head=log.head, lines=log.lines)
         self.tally.ended(record, final=not self._again(record))
-        self.on_progress(self.tally.progress)
         return record
+
+    def _tell(self) -> None:
+        self.on_progress(replace(self.tally.progress, spent=self.treasury.spent))
 
 
 def _foremost(faults: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -226,8 +226,12 @@ class _Teller:
         record = TrialRecord.model_validate(event["record"])
         limit = f" ({untrusted.line(record.limit)})" if record.limit else ""
         colour = "bold green" if record.outcome == "success" else "bold red"
-        again = f" ({record.tokens_from_cache:,} of them given before)" if record.tokens_from_cache else ""
-        spent = f"{record.steps} steps, {record.tokens:,} tokens{again}, {record.seconds:.1f} s"
+        cached = f" ({record.cached_tokens:,} of them cached)" if record.cached_tokens else ""
+        again = f" ({record.tokens_from_cache:,} given before)" if record.tokens_from_cache else ""
+        spent = f"{record.steps} steps, {record.tokens:,} tokens{cached}{again}, {record.seconds:.1f} s"
+        spent += (
+            ", cost not known" if record.cost is None else f", cost {record.cost:.4g}" if record.cost else ""
+        )
         self.console.print()
         self.console.print(Text.assemble((f"{record.outcome}{limit}", colour), f" after {spent}"))
         if not record.unaided:

@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ablation.types import Outcome, TrialRecord
 
-__all__ = ["Progress", "Tally"]
+__all__ = ["Progress", "Spent", "Tally", "in_money"]
+
+
+def in_money(value: float) -> str:
+    """Return an amount of money, small ones with enough digits to compare."""
+    return f"{value:,.2f}" if value >= 1 or not value else f"{value:.3g}"
+
+
+class Spent(NamedTuple):
+    """What a study has spent in all its sittings, against what it may."""
+
+    money: float
+    tokens: int
+    most_money: float | None
+    """None for no limit."""
+    most_tokens: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +50,8 @@ class Progress:
     """Since this sitting began."""
     outcomes: Mapping[str, Mapping[Outcome, int]]
     """Of the trials that are done, by arm, in the order of the design."""
+    spent: Spent | None = None
+    """None where the study has no limit."""
 
     @property
     def seconds_left(self) -> float | None:
@@ -74,9 +91,13 @@ class Tally:
         """Count an attempt that came to its end; `final` where its trial is not run again."""
         self._running -= 1
         self._tokens += record.tokens
-        self._cost += record.cost
+        self._cost += record.cost or 0.0
         if final:
             self._outcomes[record.arm][record.outcome] += 1
+
+    def cut(self) -> None:
+        """Count an attempt that was stopped without a result."""
+        self._running -= 1
 
     @property
     def progress(self) -> Progress:

@@ -30,9 +30,10 @@ from ablation.types import (
 from environments import Broken, ContainmentRefused, Halted, Leaked, Unavailable, warden
 from environments.containment import Examiner, require_closed
 from environments.drill.standing import time_to_quiet
-from scaffold import Context, Episode, Oversight
+from scaffold import Context, Episode, Oversight, PurseEmpty
 from scaffold.broker import census_of
 from scaffold.events import Event, as_fields
+from scaffold.models import price_of
 from scenarios import HurdleUnfit, World, lay_out
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from ablation.types import Outcome
     from environments import Lease, Probe, Provider
     from environments import Phase as Moment
-    from scaffold import Broker, Lineage
+    from scaffold import Broker, Lineage, Purse
     from scaffold.oversight import Watch
     from scenarios import Verdict
 
@@ -64,6 +65,7 @@ async def run_trial(
     log: EventLog,
     attempt: int = 1,
     oversight: Oversight | None = None,
+    purse: Purse | None = None,
 ) -> TrialRecord:
     """Run one attempt and write its log from the first line to the last.
 
@@ -74,8 +76,10 @@ async def run_trial(
         log: a fresh log.
         attempt: counts from 1.
         oversight: the hand on the running study; one that nobody uses unless told.
+        purse: the trial's own, within what it shares with others.
 
     Raises:
+        PurseEmpty: what the trial shares with others is spent; the attempt has no end.
         ContainmentRefused: the scenario is hazardous and its machine is not shown to be closed.
         Unavailable: machines of this kind cannot be had on this host.
         Halted: the warden has ended every machine; the attempt has no end.
@@ -83,26 +87,13 @@ async def run_trial(
         DiskFull: the log cannot be written.
     """
     sentinel = Sentinel(mode=trial.canaries, note=log.append)
-    run = _Attempt(trial=trial, log=log, oversight=oversight or Oversight(), sentinel=sentinel)
-    log.append(
-        "trial",
-        {
-            "key": str(trial.key),
-            "attempt": attempt,
-            **trial.key._asdict(),
-            "role": trial.role,
-            "scaffold": trial.scaffold.name,
-            "environment": provider.name,
-            "subject": trial.subject.name,
-            "simulated": trial.subject.simulated,
-            "budget": trial.budget.model_dump(mode="json"),
-        },
-    )
+    run = _Attempt(trial=trial, log=log, oversight=oversight or Oversight(), sentinel=sentinel, purse=purse)
+    log.append("trial", run.begun(provider, attempt=attempt))
     try:
         outcome, cause = await run.measure(provider, broker)
     except Exception as raised:  # noqa: BLE001 - user code of every kind runs in there; this is its outermost frame
         fault = _innermost(raised)
-        if isinstance(fault, AblationFault | ContainmentRefused | Halted | Unavailable):
+        if isinstance(fault, AblationFault | ContainmentRefused | Halted | PurseEmpty | Unavailable):
             raise fault from None
         if isinstance(fault, HurdleUnfit):
             raise DesignFault(f"{fault}; leave it out, or take another scenario") from None
@@ -125,6 +116,7 @@ class _Attempt:
     log: EventLog
     oversight: Oversight
     sentinel: Sentinel
+    purse: Purse | None = None
     watch: Watch | None = None
     phase: Phase = "opening"
     examiner: Examiner | None = None
@@ -135,6 +127,21 @@ class _Attempt:
     verdict: Verdict | None = None
     seconds: float = 0.0
 
+    def begun(self, provider: Provider, *, attempt: int) -> dict[str, Any]:
+        """Say what is run: the fields of a log's first line."""
+        trial = self.trial
+        return {
+            "key": str(trial.key),
+            "attempt": attempt,
+            **trial.key._asdict(),
+            "role": trial.role,
+            "scaffold": trial.scaffold.name,
+            "environment": provider.name,
+            "subject": trial.subject.name,
+            "simulated": trial.subject.simulated,
+            "budget": trial.budget.model_dump(mode="json"),
+        }
+
     async def measure(self, provider: Provider, broker: Broker) -> tuple[Outcome, str]:
         """Open a machine, let the agent act, judge what it did, and prove the machine gone."""
         scenario, seed = self.trial.scenario, self.trial.key.seed
@@ -142,6 +149,8 @@ class _Attempt:
             examiner = self._certify(lease)
             world = await self._prepare(lease)
             secret, episode = await self._act(lease, broker, examiner, world)
+            if self.purse is not None and self.purse.refused is not None:
+                raise self.purse.refused
             self.phase = "freezing"
             await lease.control.freeze()
             # Before anything of ours looks into files: from here on, a reading may be the judge's.
@@ -202,7 +211,12 @@ class _Attempt:
         census = census_of({name: each.control for name, each in machines.items()})
         found = await census()
         self.lineage = lineage = broker.admit(
-            budget=trial.budget, emit=self._note, census=census, world=found, machine=next(iter(machines))
+            budget=trial.budget,
+            emit=self._note,
+            census=census,
+            world=found,
+            machine=next(iter(machines)),
+            purse=self.purse,
         )
         assert self.chronicle is not None
         self.context = context = Context(
@@ -333,7 +347,7 @@ class _Attempt:
             completion_tokens=usage.completion_tokens,
             cached_tokens=usage.cached_tokens,
             tokens_estimated=usage.estimated,
-            cost=usage.money,
+            cost=usage.money if price_of(trial.subject).known or not usage.calls else None,
             answers_from_cache=usage.from_cache,
             tokens_from_cache=usage.tokens_from_cache,
             cost_spared=usage.money_spared,

@@ -213,9 +213,10 @@ class TrialRecord(BaseModel):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    """Part of `prompt_tokens` that the server had in its prefix cache."""
     tokens_estimated: bool = False
-    cost: float = 0.0
-    """What was paid."""
+    cost: float | None = 0.0
+    """What was paid, in the currency of the subject's prices; None where nobody said what its tokens cost."""
     answers_from_cache: int = 0
     """Model calls that were answered from a reply cache or a recording: nobody was asked."""
     tokens_from_cache: int = 0

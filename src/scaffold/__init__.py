@@ -1,7 +1,7 @@
 """The agent: the loop, its faculties, its tools and the subjects it is driven by."""
 
 from scaffold.baselines import Nothing, Reference
-from scaffold.broker import Broker, Key, Lineage, Pace
+from scaffold.broker import Broker, Key, Lineage, Pace, Purse
 from scaffold.budget import Meter
 from scaffold.context import Context
 from scaffold.conversation import Conversation
@@ -12,6 +12,7 @@ from scaffold.errors import (
     EpisodeEnded,
     KeyRevoked,
     ModelFailed,
+    PurseEmpty,
     ScaffoldFault,
     ScaffoldStuck,
     SubjectUnavailable,
@@ -70,6 +71,8 @@ __all__ = [
     "Pace",
     "Plan",
     "Prompt",
+    "Purse",
+    "PurseEmpty",
     "Reference",
     "Relayed",
     "RelayingModel",

@@ -2,6 +2,7 @@
 
 ScaffoldFault
 ├── BudgetSpent      a limit was reached; `limit` names it
+│   └── PurseEmpty   one that many trials share: the attempt counts for nothing, and is run again
 ├── ModelFailed      the subject's server gave no usable answer; the trial is void
 │   └── ContextFull  the conversation is longer than the subject can take
 ├── KeyRevoked       the key to the subject is good no more; `reason` says why
@@ -28,6 +29,7 @@ __all__ = [
     "EpisodeEnded",
     "KeyRevoked",
     "ModelFailed",
+    "PurseEmpty",
     "ScaffoldFault",
     "ScaffoldStuck",
     "SubjectUnavailable",
@@ -45,6 +47,18 @@ class BudgetSpent(ScaffoldFault):
     def __init__(self, limit: str) -> None:
         super().__init__(f"the trial's {limit} budget is spent")
         self.limit = limit
+
+
+class PurseEmpty(BudgetSpent):
+    """What many trials may spend together is spent. It says nothing about the agent.
+
+    Loops end as they do at any limit; whoever runs the trial leaves the attempt without a result.
+    """
+
+    def __init__(self, whose: str, limit: str) -> None:
+        super().__init__(f"{whose} {limit}")
+        self.args = (f"what {whose} may spend in {limit} is spent",)
+        self.whose = whose
 
 
 class ModelFailed(ScaffoldFault):

@@ -63,6 +63,7 @@ async def test_a_study_run_again_asks_nobody_and_comes_to_the_same(tmp_path: Pat
         assert (before.outcome, before.answers_from_cache, before.cost_spared) == ("success", 0, 0.0)
         assert (after.answers_from_cache, after.tokens_from_cache) == (after.steps, after.tokens)
         assert (after.cost, after.cost_spared) == (0.0, before.cost)
+        assert before.cost is not None
         assert before.cost > 0
     assert said(again) == said(first)
     marks = [e["from_cache"] for e in read_log(again.folder / again.records[0].log) if e["kind"] == "replied"]

@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.cli.conduct import Sitting, default_folder
+from ablation.cli.estimating import announce, dry_run_options, estimate_as_json, estimated, print_estimate
 from ablation.cli.faults import WrongUse, plain_faults
+from ablation.cli.limits import limited, spending_options
 from ablation.cli.loading import absolute
 from ablation.cli.options import environment_option, reply_cache_option, run_options
 from ablation.cli.printing import print_json
@@ -19,11 +21,13 @@ from ablation.cli.publishing import publish_html
 from ablation.cli.requests import ScriptRequest
 from ablation.cli.subjects import subject_of, subject_options
 from ablation.cli.supervising import supervision_of, supervision_options
+from ablation.spending import SpendLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ablation.design import Study
+    from ablation.estimate import Estimate
 
 __all__ = ["ablate"]
 
@@ -41,7 +45,8 @@ __all__ = ["ablate"]
     type=click.IntRange(min=0),
     help="How often a trial that could not be measured is run again. In place of the script's.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the design and run nothing.")
+@spending_options
+@dry_run_options
 @supervision_options(defaults=False)
 @reply_cache_option
 @run_options
@@ -58,7 +63,8 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
       redline ablate examples/05_ablation.py
       redline ablate study.py --model openai:my-model --base-url http://127.0.0.1:8000/v1 --trials 30
       redline ablate study.py --environment vm
-      redline ablate study.py --dry-run
+      redline ablate study.py --dry-run --like runs/pilot
+      redline ablate study.py --model openai:gpt-4o --max-study-cost 50
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     if not script.is_file():
         raise WrongUse(f"there is no script {script}")
@@ -67,6 +73,8 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
         environment=absolute(options["environment"]) if options["environment"] else None,
         subject=subject_of(options),
         seeds=_seeds(options),
+        prices=options["prices"].resolve() if options["prices"] else None,
+        spending=limited(SpendLimits(), options),
         void_retries=options["void_retries"],
         oversee=supervision_of(absolute(options["oversee"])) if options["oversee"] else None,
         canaries=options["canaries"],
@@ -74,8 +82,10 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
     )
     study = request.study()
     if options["dry_run"]:
-        _print_design(study, as_json=options["as_json"])
+        found = estimated(study, like=options["like"])
+        _print_design(study, found, options)
         return
+    announce(study, Console(stderr=True))
     sitting = Sitting(
         study=study,
         out=options["out"] or default_folder(study.name),
@@ -94,11 +104,10 @@ def _seeds(options: Mapping[str, Any]) -> tuple[int, ...] | None:
     return tuple(range(options["seed"], options["seed"] + options["trials"]))
 
 
-def _print_design(study: Study, *, as_json: bool) -> None:
+def _print_design(study: Study, found: Estimate, options: Mapping[str, Any]) -> None:
     frozen = study.freeze()
-    if as_json:
-        found = {**frozen.fields, "digest": frozen.digest}
-        print_json(found)
+    if options["as_json"]:
+        print_json({**frozen.fields, "digest": frozen.digest, "estimate": estimate_as_json(found)})
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("arm", "role", "faculties", "what it is"):
@@ -118,4 +127,5 @@ def _print_design(study: Study, *, as_json: bool) -> None:
         markup=False,
         highlight=False,
     )
+    print_estimate(found, concurrency=options["concurrency"])
     console.print(f"design {frozen.digest}", markup=False, highlight=False, style="dim")

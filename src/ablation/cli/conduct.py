@@ -14,6 +14,7 @@ from ablation.cli.asking import PersonAtTerminal, terminal_to_ask_at
 from ablation.cli.diagnostics import configure_diagnostics
 from ablation.cli.faults import DONE, UNSOUND, Stopped, WrongUse
 from ablation.cli.interrupts import Interrupted, run_interruptibly
+from ablation.cli.limits import SPENDING
 from ablation.cli.printing import print_json
 from ablation.progress import watching
 from ablation.report import build_report, print_report, report_as_json
@@ -55,7 +56,7 @@ class Sitting:
         """Run what is not done yet, report all of it, and return the exit status.
 
         Raises:
-            Stopped: the sitting was interrupted.
+            Stopped: the sitting was interrupted, or what may be spent was.
         """
         configure_diagnostics()
         screen = Console(stderr=True)
@@ -77,7 +78,7 @@ class Sitting:
         except Halted as fault:
             raise Stopped(self._saved(f"halted ({fault})")) from fault
         folder = StudyFolder.load(self.out)
-        report = build_report(result.records, folder.design)
+        report = build_report(result.records, folder.design, incomplete=result.incomplete)
         # Written before anything is printed: whoever reads the output may stop reading.
         where = self.publish(report, self.out) if self.publish else self.out
         if self.as_json:
@@ -89,6 +90,8 @@ class Sitting:
         if result.left:
             left = untrusted.line(f"LEFT BEHIND: {', '.join(result.left)}", limit=2000)
             screen.print(left, markup=False, highlight=False)
+        if result.incomplete:
+            raise Stopped(f"{result.incomplete}; go on with `redline resume {self.out} {self._more()}`")
         return UNSOUND if result.voids or result.leaks or result.left else DONE
 
     def _oversight(self, screen: Console, display: Display) -> Oversight:
@@ -102,6 +105,11 @@ class Sitting:
                 "or choose another --oversee"
             )
         return Oversight()
+
+    def _more(self) -> str:
+        """Return the options under which there is more to spend."""
+        given = self.study.spending.model_dump()
+        return " ".join(f"{option} MORE" for name, option in SPENDING.items() if given[name] is not None)
 
     def _saved(self, what: str) -> str:
         total = len(self.study.trials())

@@ -15,6 +15,7 @@ from ablation.cli.options import study_folder
 from ablation.cli.publishing import publish_html
 from ablation.report import Report, build_report, print_report, render_markdown, report_as_json, trials_as_csv
 from ablation.report.html import render_html
+from ablation.spending import why_incomplete
 from ablation.store import StudyFolder
 
 __all__ = ["report"]
@@ -48,7 +49,7 @@ def report(folder: Path, form: Format, *, as_json: bool, out: Path | None) -> No
       redline report runs/my-study --format csv -o trials.csv
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     study = StudyFolder.load(folder)
-    found = build_report(study.records(), study.design)
+    found = build_report(study.records(), study.design, incomplete=why_incomplete(study))
     form = "json" if as_json else form
     if out is not None:
         out.write_text(_rendered(found, form), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,12 @@ from ablation.cli.variants import VariantRequest
 from ablation.design import Arm, Study
 from ablation.errors import NameUnknown
 from ablation.record import digest
+from ablation.spending import SpendLimits
 from ablation.store import Origin
 from ablation.types import CanaryMode
 from scaffold import Budget
 from scaffold.models import ReplyCache
+from scaffold.models.prices import VARIABLE as TABLE
 
 if TYPE_CHECKING:
     from ablation.store import StudyFolder
@@ -40,6 +43,7 @@ class RunRequest(BaseModel):
     subject: SubjectRequest
     seeds: tuple[int, ...]
     budget: Budget
+    spending: SpendLimits = SpendLimits()
     void_retries: int = 2
     oversee: SupervisionRequest = SupervisionRequest(policy="all")
     canaries: CanaryMode = "note"
@@ -60,6 +64,7 @@ class RunRequest(BaseModel):
             subject=self.subject.subject(),
             environment=catalogue.environment(self.environment),
             budget=self.budget,
+            spending=self.spending,
             void_retries=self.void_retries,
             oversight=self.oversee.supervisor(),
             canaries=self.canaries,
@@ -81,6 +86,10 @@ class ScriptRequest(BaseModel):
     environment: str | None = None
     subject: SubjectRequest | None = None
     seeds: tuple[int, ...] | None = None
+    prices: Path | None = None
+    """For the script's own subjects."""
+    spending: SpendLimits = SpendLimits()
+    """What is not None is put in place of the script's."""
     void_retries: int | None = None
     oversee: SupervisionRequest | None = None
     canaries: CanaryMode | None = None
@@ -92,8 +101,10 @@ class ScriptRequest(BaseModel):
         Args:
             stored: a copy to run in the script's place.
         """
+        if self.prices is not None:
+            os.environ[TABLE] = str(self.prices)  # where the script's own subjects look
         study = load_study(stored or self.script, home=self.script.parent)
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {"spending": study.spending.changed(**self.spending.model_dump())}
         if self.environment is not None:
             changes["environment"] = catalogue.environment(self.environment)
         if self.subject is not None:

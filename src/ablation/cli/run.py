@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
+from rich.console import Console
 
 from ablation.cli.conduct import Sitting, default_folder
+from ablation.cli.estimating import announce, dry_run_options, estimate_as_json, estimated, print_estimate
 from ablation.cli.faults import WrongUse, plain_faults
+from ablation.cli.limits import limited, spending_options
 from ablation.cli.loading import absolute
 from ablation.cli.options import environment_option, reply_cache_option, run_options
+from ablation.cli.printing import print_json
 from ablation.cli.requests import RunRequest
 from ablation.cli.subjects import subject_of, subject_options
 from ablation.cli.supervising import supervision_of, supervision_options
 from ablation.cli.variants import variant_of, variant_options
+from ablation.spending import SpendLimits
 from scaffold import Budget
 
 if TYPE_CHECKING:
@@ -42,13 +47,15 @@ __all__ = ["run"]
 @click.option("--max-steps", type=int, default=40, help="Requests to the subject, a trial.")
 @click.option("--max-tokens", type=int, help="Prompt and completion together, a trial.")
 @click.option("--max-seconds", type=float, default=600.0, help="Of the episode.")
-@click.option("--max-cost", type=float, help="In the currency of --price, a trial.")
+@click.option("--max-cost", type=float, help="In the currency of the prices, a trial.")
+@spending_options
 @click.option(
     "--void-retries",
     type=click.IntRange(min=0),
     default=2,
     help="How often a trial that could not be measured is run again.",
 )
+@dry_run_options
 @supervision_options(defaults=True)
 @reply_cache_option
 @run_options
@@ -64,6 +71,7 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
       redline run second-instance --hurdle taken-port=2 --hurdle missing-file
       redline run self-replication --model openai:my-model --base-url http://127.0.0.1:8000/v1
       redline run self-replication --scaffold my_agents:careful --trials 20 --json
+      redline run find-fact --model openai:gpt-4o --trials 20 --dry-run
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     subject = subject_of(options)
     assert subject is not None  # there is a default
@@ -75,6 +83,7 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
         subject=subject,
         seeds=tuple(range(options["seed"], options["seed"] + options["trials"])),
         budget=_budget(options),
+        spending=limited(SpendLimits(), options),
         void_retries=options["void_retries"],
         oversee=supervision_of(absolute(options["oversee"])),
         canaries=options["canaries"],
@@ -82,6 +91,14 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
         folder=str(Path.cwd()),
     )
     study = request.study()
+    if options["dry_run"]:
+        found = estimated(study, like=options["like"])
+        if options["as_json"]:
+            print_json({"estimate": estimate_as_json(found)})
+        else:
+            print_estimate(found, concurrency=options["concurrency"])
+        return
+    announce(study, Console(stderr=True))
     sitting = Sitting(
         study=study,
         out=options["out"] or default_folder(study.name),

@@ -27,7 +27,8 @@ def summarise_arm(design: Mapping[str, Any], trials: Sequence[TrialRecord]) -> A
     measured = [trial for trial in trials if trial.measured]
     successes = [trial.outcome == "success" for trial in measured]
     tokens = [float(trial.tokens) for trial in measured]
-    costs = [trial.cost for trial in measured]
+    known = [trial.cost for trial in measured if trial.cost is not None]
+    costs = known if len(known) == len(measured) else []
     outcomes = Counter(trial.outcome for trial in trials)
     return Arm(
         name=design["name"],
@@ -48,6 +49,9 @@ def summarise_arm(design: Mapping[str, Any], trials: Sequence[TrialRecord]) -> A
         tokens_per_success=per_success(tokens, successes),
         cost=per_trial(costs),
         cost_per_success=per_success(costs, successes),
+        prompt_tokens=per_trial([float(trial.prompt_tokens) for trial in measured]),
+        cached_tokens=per_trial([float(trial.cached_tokens) for trial in measured]),
+        completion_tokens=per_trial([float(trial.completion_tokens) for trial in measured]),
         tokens_estimated=any(trial.tokens_estimated for trial in measured),
     )
 

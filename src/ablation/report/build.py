@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["build_report"]
 
 
-def build_report(records: Sequence[TrialRecord], design: Mapping[str, Any]) -> Report:
+def build_report(
+    records: Sequence[TrialRecord], design: Mapping[str, Any], *, incomplete: str = ""
+) -> Report:
     """Analyse a study, finished or not.
 
     Args:
         records: one a trial, in any order.
         design: the frozen design with its digest, as `study.json` holds it.
+        incomplete: why the latest sitting left trials out, if a limit had a part in it.
 
     Raises:
         ValueError: a trial stands twice among the records.
@@ -48,7 +51,10 @@ def build_report(records: Sequence[TrialRecord], design: Mapping[str, Any]) -> R
         scenarios=tuple((scenario["name"], scenario.get("summary", "")) for scenario in design["scenarios"]),
         digest=design.get("digest", ""),
         planned=planned_trials(design),
-        warnings=find_warnings(design, arms, records),
+        warnings=(
+            *([f"This study is incomplete: it {incomplete}."] if incomplete else []),
+            *find_warnings(design, arms, records),
+        ),
         arms=arms,
         effects=effects,
         hurdles=contrast_hurdles(arms, records),
@@ -57,6 +63,7 @@ def build_report(records: Sequence[TrialRecord], design: Mapping[str, Any]) -> R
         canaries=count_canaries(design, records),
         scope=state_scope(design, records, simulated=simulated),
         trials=tuple(records),
+        incomplete=incomplete,
     )
 
 

@@ -104,9 +104,15 @@ class Arm:
     """A trial."""
     tokens_per_success: Estimate | None
     cost: Estimate | None
-    """A trial."""
+    """A trial; None too where the price of some trial is not known."""
     cost_per_success: Estimate | None
     tokens_estimated: bool
+    prompt_tokens: Estimate | None = None
+    """A trial."""
+    cached_tokens: Estimate | None = None
+    """A trial: the part of the prompt that the server had in its prefix cache."""
+    completion_tokens: Estimate | None = None
+    """A trial."""
 
     @property
     def success_with_voids_failed(self) -> Proportion:
@@ -272,6 +278,8 @@ class Report:
     """By arm; empty where none were planted."""
     scope: Scope
     trials: tuple[TrialRecord, ...]
+    incomplete: str = ""
+    """Why the latest sitting left trials out; empty where no limit had a part in it."""
 
     @property
     def label(self) -> str:
@@ -288,3 +296,13 @@ class Report:
     def priced(self) -> bool:
         """Some trial cost money that was counted."""
         return any(trial.cost for trial in self.trials)
+
+    @property
+    def cost_known(self) -> bool:
+        """Of no trial it is unknown what its tokens cost."""
+        return all(trial.cost is not None for trial in self.trials)
+
+    @property
+    def cached(self) -> bool:
+        """Some prompt was found in a server's cache."""
+        return any(trial.cached_tokens for trial in self.trials)

@@ -209,16 +209,40 @@ def _milestones(report: Report) -> Table:
     )
 
 
+_COST_NOT_KNOWN = (
+    "Cost not known: no price was given for some subject, and the price table has none (--price IN,OUT; 0,0 "
+    "for a server of your own)."
+)
+
+
+def _cached(arm: Arm) -> str:
+    prompt, cached = arm.prompt_tokens, arm.cached_tokens
+    return (
+        wording.percent(cached.value / prompt.value) if prompt and cached and prompt.value else wording.DASH
+    )
+
+
 def _costs(report: Report) -> Table:
     money = ("cost a trial", "cost a success") if report.priced else ()
+    cached = ("cached",) if report.cached else ()
     return Table(
         title="What it cost",
-        head=("arm", "steps a trial", "seconds a trial", "tokens a trial", "tokens a success", *money),
+        head=(
+            "arm",
+            "steps a trial",
+            "seconds a trial",
+            "tokens a trial",
+            *cached,
+            "tokens a success",
+            *money,
+        ),
         rows=tuple(
             (
                 arm.name,
                 *(wording.amount(mean.value) if mean else wording.DASH for mean in (arm.steps, arm.seconds)),
-                *map(wording.estimate, (arm.tokens, arm.tokens_per_success)),
+                wording.estimate(arm.tokens),
+                *(_cached(arm) for _ in cached),
+                wording.estimate(arm.tokens_per_success),
                 *(
                     wording.estimate(value, as_money=True)
                     for value in (arm.cost, arm.cost_per_success)
@@ -231,6 +255,8 @@ def _costs(report: Report) -> Table:
         note=(
             "Means with 95 % bootstrap intervals (percentile, over trials). A success bears what the "
             "failures cost; without any there is no number."
+            + (" Cached: the part of the prompt that the server had in its prefix cache." if cached else "")
+            + ("" if report.cost_known else f" {_COST_NOT_KNOWN}")
         ),
     )
 

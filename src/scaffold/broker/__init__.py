@@ -6,6 +6,7 @@ from scaffold.broker.door import Door, open_door
 from scaffold.broker.key import Key
 from scaffold.broker.lineage import Lineage
 from scaffold.broker.pace import UNPACED, Pace, Pacer
+from scaffold.broker.purse import Purse
 
 __all__ = [
     "UNPACED",
@@ -19,6 +20,7 @@ __all__ = [
     "Pace",
     "Pacer",
     "Paces",
+    "Purse",
     "Sighting",
     "census_of",
     "open_door",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scaffold.broker.census import Census, Sighting
     from scaffold.broker.key import Key
+    from scaffold.broker.purse import Purse
     from scaffold.events import Event
     from scaffold.protocols import Model, Subject
     from scaffold.types import Budget, ToolCall
@@ -100,6 +101,7 @@ class Broker:
         census: Census | None = None,
         world: Sequence[Sighting] = (),
         machine: str = "",
+        purse: Purse | None = None,
     ) -> Lineage:
         """Begin a trial: its budget's clock starts now, and its agent's key is the lineage's first.
 
@@ -109,11 +111,14 @@ class Broker:
             census: looks at the trial's machines; without one nothing is attributed but calls.
             world: what it saw before the agent came.
             machine: where the trial's own agent acts, as the census calls it.
+            purse: what the trial spends from beside its own budget.
 
         Raises:
             KeyRevoked: there are to be no keys any more.
         """
-        return Lineage(self, meter=Meter(budget), emit=emit, census=census, world=world, machine=machine)
+        return Lineage(
+            self, meter=Meter(budget), emit=emit, census=census, world=world, machine=machine, purse=purse
+        )
 
     def register(self, key: Key) -> None:
         """Know a key from now on.
@@ -189,6 +194,8 @@ class Broker:
             await pacer.enter()
             try:
                 self.check(key)
+                if lineage.purse is not None:
+                    lineage.purse.check()
                 step = key.step = meter.before_call()
                 emit(
                     Asked(
@@ -204,6 +211,8 @@ class Broker:
             finally:
                 pacer.leave()
         meter.spend(reply.usage)
+        if lineage.purse is not None and not reply.from_cache:
+            lineage.purse.spend(reply.usage)
         key.note(reply)
         emit(_replied(step, by, reply, key.generation))
         self.check(key)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from environments import Process
     from scaffold.broker.broker import Broker
     from scaffold.broker.census import Census, Sighting
+    from scaffold.broker.purse import Purse
     from scaffold.budget import Meter
     from scaffold.events import Event
 
@@ -38,6 +39,7 @@ class Lineage:
         census: tells what is on the trial's machines.
         world: what was there before the agent came.
         machine: where generation 0 acts, as the census calls it.
+        purse: what they spend from beside the meter's budget.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class Lineage:
         census: Census | None = None,
         world: Sequence[Sighting] = (),
         machine: str = "",
+        purse: Purse | None = None,
     ) -> None:
         self.broker = broker
         self.meter = meter
+        self.purse = purse
         self.emit = emit
         self.hold: Callable[[], Awaitable[None]] | None = None
         """Waited for before each call, by whichever way it comes: a paused trial asks nothing."""
