@@ -12,7 +12,7 @@ from rich.console import Console
 from ablation.cli import catalogue
 from ablation.cli.conduct import default_folder
 from ablation.cli.diagnostics import configure_diagnostics
-from ablation.cli.faults import DONE, UNSOUND, Stopped, plain_faults
+from ablation.cli.faults import DONE, UNSOUND, Stopped, WrongUse, plain_faults
 from ablation.cli.interrupts import Interrupted, run_interruptibly
 from ablation.cli.loading import absolute, load_study
 from ablation.cli.nearest import trial_named
@@ -103,6 +103,11 @@ def replay(context: click.Context, /, folder: Path, trial: str, **options: Any) 
 
 def _study(stored: StudyFolder, options: dict[str, Any]) -> Study:
     script: Path | None = options["script"]
+    if script is None and stored.origin.kind == "python":
+        raise WrongUse(
+            f"the study in {stored.path} was started by a program: give --study FILE.py, a file that defines "
+            "it as `study = Study(...)`, or call ablation.replay.replay_trial in that program"
+        )
     study = study_again(stored) if script is None else load_study(script, home=script.resolve().parent)
     if options["environment"] is None:
         return study

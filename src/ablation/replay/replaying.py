@@ -130,36 +130,24 @@ async def replay_trial(
     trial, arm = _trial(study, key)
     _require_decisions(then, trial)
     known: set[str] = set()
-    recorded = Recorded(
-        of=trial.subject.name,
-        simulated=trial.subject.simulated,
-        source=found.head,
-        recording=then,
-        exact=exact,
-        stop=stop,
-        renaming=Renaming(known=known, exact=exact),
-    )
-    again = replace(
-        _alone(study, trial, arm),
-        scenarios=[replace(trial.scenario, prepare=Overheard(prepare=trial.scenario.prepare, values=known))],
-        subject=recorded,
-        oversight=RecordedDecisions.of(read_log(log)),
-    )
-    result = await run_study(again, out, concurrency=1, on_progress=on_progress, origin=Origin(kind="replay"))
     renaming = Renaming(known=known, exact=exact)
+    recorded = replace(_recorded(trial, then, found.head), exact=exact, stop=stop, renaming=renaming)
+    again = _alone(study, trial, arm, subject=recorded, known=known, log=log)
+    result = await run_study(again, out, concurrency=1, on_progress=on_progress, origin=Origin(kind="replay"))
     (record,) = result.records
-    comparison = compare(then, Recording.of(read_log(result.folder / record.log)), renaming)
+    renaming = Renaming(known=known, exact=exact)  # what was learnt on the way is learnt again, and counted
+    seen = compare(then, Recording.of(read_log(result.folder / record.log)), renaming)
     return Replay(
         trial=key,
         attempt=found.number,
-        subject=trial.subject.name,
-        simulated=trial.subject.simulated,
+        subject=recorded.of,
+        simulated=recorded.simulated,
         environment=record.environment,
         decisions=then.decisions,
-        replayed=comparison.replayed,
-        divergences=comparison.divergences,
+        replayed=seen.replayed,
+        divergences=seen.divergences,
         passed=dict(renaming.passed),
-        renamed=comparison.renamed,
+        renamed=seen.renamed,
         then=Ending.of(read_record(log, name=log.name)),
         now=Ending.of(record),
         changes=_changes(source, study),
@@ -167,19 +155,26 @@ async def replay_trial(
     )
 
 
-def _alone(study: Study, trial: Trial, arm: Arm) -> Study:
-    """Return the study of one trial, which is run once."""
+def _recorded(trial: Trial, recording: Recording, source: str) -> Recorded:
+    subject = trial.subject
+    return Recorded(of=subject.name, simulated=subject.simulated, source=source, recording=recording)
+
+
+def _alone(study: Study, trial: Trial, arm: Arm, *, subject: Recorded, known: set[str], log: Path) -> Study:
+    """Return the study of one trial, which is run once; what its world draws anew is then in `known`."""
+    overheard = Overheard(prepare=trial.scenario.prepare, values=known)
     return Study(
         name=f"replay-{study.name}"[:64].rstrip("-."),
         question=f"Does {trial.key} of {study.name} come to the same on a fresh machine?",
         arms=[replace(arm, subject=None)],
-        scenarios=[trial.scenario],
+        scenarios=[replace(trial.scenario, prepare=overheard)],
         seeds=[trial.key.seed],
-        subject=trial.subject,
+        subject=subject,
         environment=study.environment,
         budget=trial.budget,
         controls=False,
         void_retries=0,
+        oversight=RecordedDecisions.of(read_log(log)),
         canaries=trial.canaries,
     )
 

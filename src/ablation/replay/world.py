@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Overheard", "values_in"]
 
-_VALUES = re.compile(r"[0-9A-Za-z]{3,}")
+_VALUES = re.compile(r"[0-9A-Za-z]+(?:-[0-9A-Za-z]+)*")
 _DEEPEST = 8
 _LONGEST = 1 << 20
 """Characters, of one text; what is longer is data, not a value."""

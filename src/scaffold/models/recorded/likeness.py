@@ -27,7 +27,8 @@ _TIME = (
     r"|\b\d+(?:\.\d+)? ?(?:ms|s|seconds?)\b"
 )
 _PROCESS = r"(?<=/proc/)\d+|(?i:(?<=\bpid)[ =:]{1,3}\d+|(?<=\bprocess )\d+)|(?<=\] )\d+(?=$|\n)"
-_VALUE = r"\b[a-z]{5}(?:-[a-z]{5}){3}\b|[0-9A-Za-z]{3,}"
+_VALUE = r"[0-9A-Za-z]+(?:-[0-9A-Za-z]+)*"
+"""Letters and digits, and several of those with dashes between: `GB-2970-WJ` is one value."""
 _PARTS = re.compile(f"(?P<time>{_TIME})|(?P<process>{_PROCESS})|(?P<value>{_VALUE})")
 _WORDS = re.compile(_VALUE)
 _TABLE_OF_PROCESSES = re.compile(r"\bPID\b")
@@ -40,6 +41,8 @@ _DIGITS = re.compile(r"\d{6,}")
 _MIXED = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[0-9A-Za-z]{12,}")
 _TOKEN = re.compile(r"[a-z]{5}(?:-[a-z]{5}){3}")
 _OPAQUE = (_HEX, _DIGITS, _MIXED, _TOKEN)
+_DRAWN = re.compile(r"(?=.*\d).{3,}")
+"""A value that the preparation has drawn passes; words, and numbers of a digit or two, are what they are."""
 _SHORTEST_PUT_BACK = 4
 """Characters; a shorter value may stand in a decision for something else."""
 
@@ -90,24 +93,38 @@ class Renaming:
         return True
 
     def _passes(self, old: _Part, new: _Part, learnt: dict[str, str], passed: Counter[str]) -> bool:
-        if old.kind != new.kind:
-            return False
-        if old.text == new.text:
+        if old == new:
             return True
-        if old.kind in {"time", "process"}:
+        if old.kind == new.kind and old.kind in {"time", "process"}:
             passed[old.kind] += 1
             return True
-        if old.kind != "value" or not self._may_be_new(old.text, new.text):
+        if (old.kind, new.kind) != ("value", "value"):
             return False
-        one = {**self.values, **learnt}.get(old.text, new.text) == new.text
-        if not one or self._inverse.get(new.text, old.text) != old.text:
+        if not self._may_be_new(old.text, new.text):
+            return self._piecewise(old.text.split("-"), new.text.split("-"), learnt, passed)
+        return self._learns(old.text, new.text, learnt, passed)
+
+    def _learns(self, old: str, new: str, learnt: dict[str, str], passed: Counter[str]) -> bool:
+        """Take it that one value stands for the other, unless either stood for something else before."""
+        known = {**self.values, **learnt}
+        inverse = self._inverse.get(new) or next((then for then, now in learnt.items() if now == new), old)
+        if known.get(old, new) != new or inverse != old:
             return False
-        learnt[old.text] = new.text
-        passed["known value" if new.text in self.known else "value"] += 1
+        learnt[old] = new
+        passed["known value" if new in self.known else "value"] += 1
         return True
 
+    def _piecewise(
+        self, old: list[str], new: list[str], learnt: dict[str, str], passed: Counter[str]
+    ) -> bool:
+        """Whether the parts of two values with dashes in them pass, one by one."""
+        pairs = zip(old, new, strict=False)
+        return len(old) == len(new) > 1 and all(
+            self._passes(_Part("value", then), _Part("value", now), learnt, passed) for then, now in pairs
+        )
+
     def _may_be_new(self, old: str, new: str) -> bool:
-        if new in self.known and old.isdigit() == new.isdigit():
+        if new in self.known and _DRAWN.fullmatch(new) and old.isdigit() == new.isdigit():
             return True
         return len(old) == len(new) and any(kind.fullmatch(old) and kind.fullmatch(new) for kind in _OPAQUE)
 
