@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 from chat_server import completion, serving
+from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import BaseModel
 
@@ -22,6 +23,7 @@ from scaffold.errors import CacheUnusable
 from scaffold.models import (
     Cached,
     Calling,
+    ChatSubject,
     OpenAISubject,
     Patience,
     Price,
@@ -157,6 +159,12 @@ async def test_a_subject_that_does_not_say_it_takes_seeds_is_always_asked(cache:
     subject = Scripted(replies=["one"])
     assert not (await ask(subject, cache)).from_cache
     assert not (await ask(subject, cache)).from_cache
+
+
+async def test_a_chat_model_that_takes_no_seed_is_always_asked(cache: ReplyCache) -> None:
+    chat = GenericFakeChatModel(messages=iter([AIMessage("one"), AIMessage("two")]))
+    subject = ChatSubject(chat=chat, name="fake")
+    assert [(await ask(subject, cache, tools=())).text for _ in range(2)] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
