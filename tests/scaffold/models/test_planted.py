@@ -221,6 +221,16 @@ async def test_it_fails_as_often_as_repair_waits_for() -> None:
     assert patient.turns(["repair"], repair_after=1) == 5
 
 
+async def test_what_was_decided_stands_whatever_turns_up_later() -> None:
+    """Where the task itself fails, repair may have its first turn when everything is decided."""
+    without = Planted(base=1.0, effects={"repair": -1.0})
+    said = await talk(SimulatedTransport(without), TASK, ["# Execute", "", "# Repair"], seed=1, most=2)
+    assert said.said[:2] == ["Planted: stumble", "Look: readme"]
+    assert said.said[3:] == ["Look: listing", "Look: notes"]
+    first = await talk(SimulatedTransport(without), TASK, ["# Execute", "# Repair", "# Execute"], seed=1)
+    assert first.finished.startswith("The task is not done")
+
+
 async def test_a_note_carries_what_was_met_and_what_was_decided() -> None:
     """Where memory begins the conversation anew, nothing but the subject's own note is left."""
     sure = Planted(base=0.0, effects={"explore": 0.5, "plan": 0.5})
