@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,12 @@ def test_planted_causes_are_called_by_everything_that_was_planted() -> None:
         "planted:base=0.2,explore=0.1,repair=0.2,explore+repair=-0.1,base.sd=0.1,repair.sd=0.05,"
         "draws=independent,luck=7"
     )
-    assert character(planted.label) == planted
+    again = character(planted.label)
+    assert again == planted
+    assert {SimulatedSubject(profile=again), SimulatedSubject(profile=planted)} == {
+        SimulatedSubject(profile=planted)
+    }
+    assert pickle.loads(pickle.dumps(planted)) == planted  # noqa: S301 - our own bytes
 
 
 @given(profile=profiles, more=unit, planned=st.booleans(), prompted=st.booleans(), flag=st.booleans())

@@ -81,6 +81,9 @@ class Planted:
         for faculties in _subsets(FACULTIES):
             self.truth(faculties)  # raises where a probability is none
 
+    def __hash__(self) -> int:
+        return hash(self.label)
+
     # What is true.
 
     def truth(self, faculties: Iterable[str]) -> float:
