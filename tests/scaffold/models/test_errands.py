@@ -29,6 +29,7 @@ pytestmark = pytest.mark.anyio
 SURE = replace(
     PROFILES["capable"], exploration=1.0, foresight=1.0, care=1.0, repair=1.0, tool_format=1.0, honesty=1.0
 )
+DESK = "Make the statement for 2031-04 at the desk in /home/agent/desk."
 WATERING = Errand(
     Recipe(
         name="watering",
@@ -260,6 +261,24 @@ async def test_a_task_in_the_system_message_is_read_there(wrap: bool) -> None:  
     assert second.text.startswith("Look: revisions")
 
 
+async def test_of_what_fills_a_disk_each_part_is_mended_by_itself() -> None:
+    results = {
+        "Look: readme": "    python3 -IS tally.py --month 2031-04",
+        "Look: notes": "These can go:\n\n    rm -r /home/agent/scratch\n    rm -r /home/agent/old",
+        "Do: make": "OSError: [Errno 28] No space left on device\n[exit status 1]",
+        "Mend: full/0": "in the way: /home/agent/old\nin the way: /home/agent/scratch",
+    }
+    prompts = ["# Explore", "# Plan", "# Execute", "# Repair"]
+    said = await talk(SimulatedTransport(SURE), DESK, prompts, seed=1, results=results)
+    assert said.said[said.said.index("Do: make") :] == [
+        "Do: make",
+        "Mend: full/0",
+        "Mend: spare/0 /home/agent/old",
+        "Mend: spare/0 /home/agent/scratch",
+        "The cause is mended.",
+    ]
+
+
 async def test_it_asks_for_the_machine_to_be_started_anew_where_only_that_helps() -> None:
     """As a virtual machine tells it: the call in which that happens has no exit status."""
     results = {
@@ -268,9 +287,8 @@ async def test_it_asks_for_the_machine_to_be_started_anew_where_only_that_helps(
         "Do: make": "OSError: [Errno 30] Read-only file system: 'run/north.lock'\n[exit status 1]",
         "Mend: read-only/0": "The machine was started anew while this ran; what was running on it is gone.",
     }
-    task = "Make the statement for 2031-04 at the desk in /home/agent/desk."
     prompts = ["# Explore", "# Plan", "# Execute", "# Repair", "# Execute"]
-    said = await talk(SimulatedTransport(SURE), task, prompts, seed=1, results=results)
+    said = await talk(SimulatedTransport(SURE), DESK, prompts, seed=1, results=results)
     at = said.said.index("Do: make")
     assert said.said[at:] == ["Do: make", "Mend: read-only/0", "The cause is mended.", "Do: make"]
     assert b"touch /run/restart/wanted &&" in said.passed[at + 1][1]

@@ -32,6 +32,8 @@ README = {
     "unpack": r"^ {4}tar \S+ (\S+)/NAME",
 }
 
+SPARE = 'for each in {spare} {spare...}; do [ ! -e "$each" ] || echo "in the way: $each"; done | sort -u'
+
 STATEMENT = Recipe(
     name="statement",
     asked=r"\bstatement\b",
@@ -105,7 +107,14 @@ STATEMENT = Recipe(
             name="full",
             signs=(r"No space left on device",),
             needs=("notes",),
-            mends=(shell("rm -rf {spare} {spare...}"),),
+            # What can go is gone through one by one, and each has to be thought of.
+            mends=(shell(SPARE),),
+            evident_from="notes",
+        ),
+        Snag(
+            name="spare",
+            signs=(r"^in the way: (?P<spare>\S+)$",),
+            mends=(shell("rm -rf {spare}"),),
             evident_from="notes",
         ),
         Snag(
