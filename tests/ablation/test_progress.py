@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from ablation.progress import watching
-from ablation.tally import Tally
+from ablation.tally import Spent, Tally
 from ablation.types import Outcome, TrialRecord
 
 
@@ -52,7 +54,7 @@ def test_without_a_terminal_there_is_a_line_at_the_start_and_at_the_end() -> Non
             display.show(tally.progress)
     lines = page.getvalue().splitlines()
     assert lines[0] == "study [bold]: 0/3 done, 0 running, 0 succeeded, 0 tokens"
-    assert lines[-1] == "study [bold]: 3/3 done, 0 running, 3 succeeded, 3,000 tokens"
+    assert lines[-1] == "study [bold]: 3/3 done, 0 running, 3 succeeded, 3,000 tokens, 1.50 spent"
     assert len(lines) == 2
 
 
@@ -69,3 +71,19 @@ def test_on_a_terminal_there_is_a_table_by_arm() -> None:
     for word in ("2/3 done", "success", "limit", "full", "no-plan", "trials a minute", "left"):
         assert word in shown
     assert "refused" not in shown
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize(
+    ("spent", "told"),
+    [
+        (Spent(12.34, 900, 20.0, None), "12.34 of 20.00 spent"),
+        (Spent(0.0, 1_234, None, 5_000), "1,234 of 5,000 tokens spent"),
+    ],
+)
+def test_spending_is_shown_against_its_limit(spent: Spent, told: str, *, terminal: bool) -> None:
+    page = StringIO()
+    console = Console(file=page, force_terminal=terminal, width=200)
+    with watching(console, title="study") as display:
+        display.show(replace(Tally(total=3, arms=["a"]).progress, spent=spent))
+    assert told in page.getvalue()

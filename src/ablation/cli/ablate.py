@@ -11,7 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.cli.conduct import Sitting, default_folder
-from ablation.cli.estimating import announce, dry_run_options, estimate_as_json, estimated, print_estimate
+from ablation.cli.estimating import (
+    announce,
+    dry_run_options,
+    estimate_as_json,
+    estimated,
+    only_estimating,
+    print_estimate,
+)
 from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.limits import limited, spending_options
 from ablation.cli.loading import absolute
@@ -81,7 +88,7 @@ def ablate(context: click.Context, /, script: Path, **options: Any) -> None:
         reply_cache=options["reply_cache"],
     )
     study = request.study()
-    if options["dry_run"]:
+    if only_estimating(options):
         found = estimated(study, like=options["like"])
         _print_design(study, found, options)
         return

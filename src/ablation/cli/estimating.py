@@ -20,12 +20,19 @@ from ablation.tally import in_money
 from scaffold.models import price_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ablation.design import Study
     from ablation.estimate import ArmEstimate, Course, Estimate
 
-__all__ = ["announce", "dry_run_options", "estimate_as_json", "estimated", "print_estimate"]
+__all__ = [
+    "announce",
+    "dry_run_options",
+    "estimate_as_json",
+    "estimated",
+    "only_estimating",
+    "print_estimate",
+]
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -43,6 +50,17 @@ def dry_run_options(command: Decorated) -> Decorated:
     return click.option(
         "--dry-run", is_flag=True, help="Say what the study is and what it is going to cost, and run nothing."
     )(like(command))
+
+
+def only_estimating(options: Mapping[str, Any]) -> bool:
+    """Return whether nothing is to be run.
+
+    Raises:
+        UsageError: a study to estimate by is given where one is to be run.
+    """
+    if options["like"] and not options["dry_run"]:
+        raise click.UsageError("--like goes with --dry-run")
+    return bool(options["dry_run"])
 
 
 def estimated(study: Study, *, like: Path | None) -> Estimate:
@@ -100,8 +118,8 @@ def print_estimate(found: Estimate, *, concurrency: int | None) -> None:
         "trials",
         "calls",
         "prompt",
-        "of it repeated",
-        "completion",
+        "repeated",
+        "answers",
         "cost",
         "if cached",
         "at most",
@@ -140,9 +158,9 @@ def _notes(found: Estimate, concurrency: int | None) -> list[str]:
     notes = [
         f"From {found.basis}.",
         (
-            "Each call sends the conversation again, so prompts grow with their square; a server's "
-            "prefix cache may hold what is repeated. Trials that are run again, because they could not be "
-            "measured, are not in it."
+            "Each call sends the conversation again, so prompts grow with the square of the calls; a "
+            "server's prefix cache may hold what is repeated. Trials that are run again, because they "
+            "could not be measured, are not in it."
         ),
     ]
     if spreads := [f"{arm.arm} {arm.spread:,.0f}" for arm in found.arms if arm.spread]:

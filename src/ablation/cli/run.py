@@ -10,7 +10,14 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from ablation.cli.conduct import Sitting, default_folder
-from ablation.cli.estimating import announce, dry_run_options, estimate_as_json, estimated, print_estimate
+from ablation.cli.estimating import (
+    announce,
+    dry_run_options,
+    estimate_as_json,
+    estimated,
+    only_estimating,
+    print_estimate,
+)
 from ablation.cli.faults import WrongUse, plain_faults
 from ablation.cli.limits import limited, spending_options
 from ablation.cli.loading import absolute
@@ -91,7 +98,7 @@ def run(context: click.Context, /, scenario: str, scaffold: str, environment: st
         folder=str(Path.cwd()),
     )
     study = request.study()
-    if options["dry_run"]:
+    if only_estimating(options):
         found = estimated(study, like=options["like"])
         if options["as_json"]:
             print_json({"estimate": estimate_as_json(found)})

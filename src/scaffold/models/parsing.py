@@ -123,11 +123,24 @@ def _usage(reported: object) -> UsageMetadata | None:
     if prompt is None or completion is None:
         return None
     usage = UsageMetadata(input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion)
-    if cached := _detail(reported, "prompt_tokens_details", "cached_tokens"):
-        usage["input_token_details"] = InputTokenDetails(cache_read=cached)
+    if details := _of_prompt(reported):
+        usage["input_token_details"] = details
     if reasoning := _detail(reported, "completion_tokens_details", "reasoning_tokens"):
         usage["output_token_details"] = OutputTokenDetails(reasoning=reasoning)
     return usage
+
+
+def _of_prompt(reported: Mapping[str, Any]) -> InputTokenDetails:
+    """Return what of a prompt was read from a cache or written to one, by whichever name servers tell it."""
+    details = InputTokenDetails()
+    kind = "prompt_tokens_details"
+    if cached := _detail(reported, kind, "cached_tokens") or _tokens(reported.get("prompt_cache_hit_tokens")):
+        details["cache_read"] = cached
+    if written := _detail(reported, kind, "cache_write_tokens") or _detail(
+        reported, kind, "cache_creation_tokens"
+    ):
+        details["cache_creation"] = written
+    return details
 
 
 def _detail(reported: Mapping[str, Any], kind: str, name: str) -> int | None:
