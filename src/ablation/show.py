@@ -226,12 +226,10 @@ class _Teller:
         record = TrialRecord.model_validate(event["record"])
         limit = f" ({untrusted.line(record.limit)})" if record.limit else ""
         colour = "bold green" if record.outcome == "success" else "bold red"
+        again = f" ({record.tokens_from_cache:,} of them given before)" if record.tokens_from_cache else ""
         cached = f" ({record.cached_tokens:,} of them cached)" if record.cached_tokens else ""
-        again = f" ({record.tokens_from_cache:,} given before)" if record.tokens_from_cache else ""
-        spent = f"{record.steps} steps, {record.tokens:,} tokens{cached}{again}, {record.seconds:.1f} s"
-        spent += (
-            ", cost not known" if record.cost is None else f", cost {record.cost:.4g}" if record.cost else ""
-        )
+        spent = f"{record.steps} steps, {record.tokens:,} tokens{again}{cached}, {record.seconds:.1f} s"
+        spent += _cost(record)
         self.console.print()
         self.console.print(Text.assemble((f"{record.outcome}{limit}", colour), f" after {spent}"))
         if not record.unaided:
@@ -278,3 +276,9 @@ def _arguments(arguments: object) -> str:
     if len(arguments) == 1:
         return _plain(next(iter(arguments.values())))
     return " ".join(f"{name}={value}" for name, value in arguments.items())
+
+
+def _cost(record: TrialRecord) -> str:
+    if record.cost is None:
+        return ", cost not known"
+    return f", cost {record.cost:.4g}" if record.cost else ""

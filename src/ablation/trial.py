@@ -347,7 +347,7 @@ class _Attempt:
             completion_tokens=usage.completion_tokens,
             cached_tokens=usage.cached_tokens,
             tokens_estimated=usage.estimated,
-            cost=usage.money if price_of(trial.subject).known or not usage.calls else None,
+            cost=usage.money if price_of(trial.subject).known or usage.calls == usage.from_cache else None,
             answers_from_cache=usage.from_cache,
             tokens_from_cache=usage.tokens_from_cache,
             cost_spared=usage.money_spared,
