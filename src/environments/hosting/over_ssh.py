@@ -32,6 +32,7 @@ class SshHosting(KeepingHost):
 
     Args:
         link: to a login whose ports may be dialled.
+        name: of the host, in place of its address.
         patience_s: see `PATIENCE_S`.
         cause: finds out why the link is lost, given what it said.
     """
@@ -40,17 +41,19 @@ class SshHosting(KeepingHost):
         self,
         link: Link,
         *,
+        name: str = "",
         patience_s: float = PATIENCE_S,
         cause: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         self._link = link
+        self._name = name or link.place
         self.patience_s = patience_s
         self._asked = cause
 
     @property
     def name(self) -> str:
-        """Address and port."""
-        return self._link.place
+        """Address and port, or what it was named."""
+        return self._name
 
     def reach(self, port: int) -> AbstractAsyncContextManager[int]:
         """Lead a port of ours there; see `Host.reach`."""

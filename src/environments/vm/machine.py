@@ -202,7 +202,7 @@ class Machine:
         try:
             return await self._port.wire()
         except OSError as error:
-            await self._blame()
+            await self.blame()
             raise LinkLost(f"{self.address}: the machine's port cannot be had: {error}") from error
 
     async def dial(self) -> socket.socket:
@@ -216,7 +216,7 @@ class Machine:
         try:
             made = await self._connected()
         except (OSError, Broken):
-            await self._blame()
+            await self.blame()
             raise
         self._dialled = [known for known in self._dialled if known.fileno() >= 0]
         self._dialled.append(made)
@@ -241,8 +241,12 @@ class Machine:
             raise
         return made
 
-    async def _blame(self) -> None:
-        """Raise what ended the machine, if it is about to be known: its wires end a moment before it does."""
+    async def blame(self) -> None:
+        """Raise what ended the machine, if it is about to be known: its wires end a moment before it does.
+
+        Raises:
+            Broken: the machine is gone.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
                 while self._state == "up":

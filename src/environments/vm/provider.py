@@ -77,17 +77,33 @@ class VirtualMachine:
         """
         del seed  # every machine starts as the same
         async with AsyncExitStack() as stack:
-            fittings = None
-            if self.gpu is not None:
-                need = Passthrough(gpu=self.gpu, memory_bytes=self._memory())
-                fittings = await stack.enter_async_context(need.open())
-            terms = await self._terms(fittings)
+            terms = await self._terms(await self._fittings(stack))
             origin = await self._origin(terms)
             stay = Stay(terms, label=label, origin=origin)
             lease = await stack.enter_async_context(lease_of(stay))
             if origin is not None and stay.booted:
                 discard(terms, version=await emulator_version())
             yield lease
+
+    @asynccontextmanager
+    async def unattended(self, *, label: str) -> AsyncGenerator[Stay, None]:
+        """Boot a machine for a program of the study's own, which no agent is ever let into.
+
+        Raises:
+            Unavailable, Broken: as for `open`.
+        """
+        async with AsyncExitStack() as stack:
+            stay = Stay(await self._terms(await self._fittings(stack)), label=label)
+            stack.push_async_callback(stay.end)
+            await stay.begin_unattended()
+            yield stay
+
+    async def _fittings(self, stack: AsyncExitStack) -> Fittings | None:
+        """Take the GPUs for as long as the stack is open."""
+        if self.gpu is None:
+            return None
+        need = Passthrough(gpu=self.gpu, memory_bytes=self._memory())
+        return await stack.enter_async_context(need.open())
 
     async def _terms(self, fittings: Fittings | None) -> Terms:
         require_programs()

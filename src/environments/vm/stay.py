@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from environments.vm.scratch import Scratch, clear_away
 from environments.warden import hold
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from environments.vm.hardware import Hardware
@@ -105,9 +106,23 @@ class Stay:
             Broken: it did not come up; the message says where its console's log is.
             Unavailable: this host does not let us.
         """
-        try:
+        with self._explaining():
             await self.start()
             return await self._attend()
+
+    async def begin_unattended(self) -> None:
+        """Start the machine for a program of the study's own: no agent is let in, so nothing is certified.
+
+        Raises:
+            Broken, Unavailable: as for `begin`.
+        """
+        with self._explaining():
+            await self.start()
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
         except Broken as fault:
             raise Broken(f"{fault.reason}{self._kept_log()}", by_agent=fault.by_agent) from fault
         except OSError as error:
@@ -172,7 +187,7 @@ class Stay:
         if self.booted:
             await self._agent.start()
         elif self._fresh:
-            waking = asyncio.create_task(self._wake(self._control, fresh=True), name=f"waking {self.label}")
+            waking = asyncio.create_task(self._wake(fresh=True), name=f"waking {self.label}")
             try:
                 await self._agent.start()
                 await waking
@@ -180,7 +195,7 @@ class Stay:
                 waking.cancel()
                 await asyncio.wait({waking})
         else:  # waking ends the logins that were saved
-            await self._wake(self._control, fresh=False)
+            await self._wake(fresh=False)
             await self._agent.start()
         agent = AttendedEnvironment(self._agent, name=terms.name, limits=terms.limits)
         judge = MachineControl(self._control, agent=agent, user="agent", grade="root_shell")
@@ -195,7 +210,6 @@ class Stay:
 
     async def rehearse(self) -> None:
         """Let the agent's attendant in and out once, so that what that takes is in the machine's memory."""
-        assert self._control is not None
         agent = AgentAttendant(
             self.machine, limits=self.terms.limits, keep=secrets.token_hex(16), boot_s=self.terms.boot_s
         )
@@ -204,16 +218,23 @@ class Stay:
         finally:
             await agent.aclose()
             await agent.link.aclose()
-        await self._control.ask(
-            "exec", argv=["pkill", "-KILL", "-u", "agent"], timeout_s=20.0, most=1 << 12, cwd="/"
-        )
+        await self.as_root(["pkill", "-KILL", "-u", "agent"])
 
-    async def _wake(self, control: ControlAttendant, *, fresh: bool) -> None:
+    async def as_root(self, argv: Sequence[str], stdin: bytes = b"") -> int:
+        """Run a short command in the machine as its root, and return its exit status.
+
+        Raises:
+            Broken: the machine is gone.
+        """
+        assert self._control is not None
+        answer = await self._control.ask("exec", stdin, argv=argv, timeout_s=20.0, most=1 << 12, cwd="/")
+        return int(answer.fields["status"])
+
+    async def _wake(self, *, fresh: bool) -> None:
         """Bring a machine that was saved into the present; `fresh` where no agent had logged in."""
         if not fresh:
-            await control.ask("exec", argv=_END_LOGINS, timeout_s=20.0, most=1 << 12, cwd="/")
-        argv = ["perl", "-e", _WAKE, f"{time.time():.6f}"]
-        await control.ask("exec", secrets.token_bytes(64), argv=argv, timeout_s=20.0, most=1 << 12, cwd="/")
+            await self.as_root(_END_LOGINS)
+        await self.as_root(["perl", "-e", _WAKE, f"{time.time():.6f}"], secrets.token_bytes(64))
 
     async def save(self, memory: int) -> Saved:
         """Save the machine, its memory into an open file."""
@@ -226,7 +247,7 @@ class Stay:
             self._agent.lose()
         self._control.lose()
         await self.machine.load(saved)
-        await self._wake(self._control, fresh=False)
+        await self._wake(fresh=False)
 
     async def end(self) -> None:
         """End everything and prove it, however often this is cancelled meanwhile.

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
-from hosted_programs import FAMILY, gone, lines, pids, until
+from hosted_programs import EVERYWHERE, asked, gone, lines, pids, until
 
 from environments import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from environments.hosting import Host
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("does", EVERYWHERE, ids=lambda does: does.__name__)
+async def test_it_does_what_is_tried_on_every_kind(
+    does: Callable[[Host, Path], Awaitable[None]], host: Host, tmp_path: Path
+) -> None:
+    await does(host, tmp_path)
 
 
 async def test_a_command_is_run_and_what_it_did_is_told(host: Host) -> None:
@@ -27,18 +34,6 @@ async def test_a_command_is_run_and_what_it_did_is_told(host: Host) -> None:
     assert missing.status == 127
     assert "no-such-program" in missing.text
     assert (await host.look(["sleep", "1000"], timeout_s=0.1)).timed_out
-
-
-async def test_output_comes_while_it_runs_and_the_environment_is_seen_by_nobody(
-    host: Host, tmp_path: Path
-) -> None:
-    log = tmp_path / "kept" / "log"
-    argv = ["sh", "-c", 'echo "$WORD"; echo "$WORD" >&2; exec sleep 1000']
-    async with host.program(argv, environ={"WORD": "unspoken"}, log=log):
-        await until(lambda: lines(log) == ["unspoken", "unspoken"])
-        seen = await host.look(["sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"])
-    assert b"sleep 1000" in seen.stdout
-    assert b"unspoken" not in seen.stdout
 
 
 async def test_a_log_is_added_to(host: Host, tmp_path: Path) -> None:
@@ -64,31 +59,10 @@ async def test_a_program_that_is_not_there_is_named(host: Host, tmp_path: Path) 
             pytest.fail("it was started")
 
 
-async def test_a_port_is_reached(host: Host, tmp_path: Path) -> None:
-    port = await host.free_port()
-    argv = ["python3", "-c", _SERVER, str(port)]
-    async with (
-        host.program(argv, environ={"WORD": "hello"}, log=tmp_path / "log"),
-        host.reach(port) as here,
-    ):
-        await until(lambda: lines(tmp_path / "log") == ["listening"])
-        answers = await asyncio.gather(*(asyncio.to_thread(_asked, here, path) for path in "abcd"))
-    assert answers == [b"hello" * 100_000 + path.encode() for path in "abcd"]
-
-
 async def test_a_port_where_nothing_listens_is_closed(host: Host) -> None:
     async with host.reach(await host.free_port()) as here:
         with pytest.raises(OSError, match=r"refused|reset|closed|Remote end"):
-            await asyncio.to_thread(_asked, here, "")
-
-
-async def test_it_ends_with_all_that_it_has_started(host: Host, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    async with host.program(FAMILY, environ={}, log=log, grace_s=0.2) as program:
-        await until(lambda: len(pids(log)) == 4)
-        assert not await gone(host, pids(log))
-    assert await gone(host, pids(log))
-    assert await program.ended() == 143
+            await asyncio.to_thread(asked, here, "")
 
 
 async def test_what_it_leaves_behind_is_ended_before_its_end_is_told(host: Host, tmp_path: Path) -> None:
@@ -112,46 +86,9 @@ async def test_one_that_does_not_heed_is_killed_after_its_grace(host: Host, tmp_
     assert await gone(host, pids(log))
 
 
-async def test_it_ends_when_whoever_holds_it_is_cancelled_again_and_again(host: Host, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-
-    async def hold() -> None:
-        async with host.program(FAMILY, environ={}, log=log, grace_s=0.2) as program:
-            await program.ended()
-
-    holding = asyncio.create_task(hold())
-    await until(lambda: len(pids(log)) == 4)
-    while not holding.done():
-        holding.cancel()
-        await asyncio.sleep(0.01)
-    assert holding.cancelled()
-    assert await gone(host, pids(log))
-
-
 async def test_a_torrent_of_output_neither_holds_it_up_nor_is_lost(host: Host, tmp_path: Path) -> None:
     log = tmp_path / "log"
     argv = ["sh", "-c", "head -c 3000000 /dev/zero; echo through"]
     async with host.program(argv, environ={}, log=log) as program:
         assert await program.ended() == 0
     assert log.read_bytes() == bytes(3_000_000) + b"through\n"
-
-
-_SERVER = """
-import http.server, os, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(os.environ["WORD"].encode() * 100_000 + self.path[1:].encode())
-    def log_message(self, *_):
-        pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
-print("listening", flush=True)
-server.serve_forever()
-"""
-
-
-def _asked(port: int, path: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=60) as answer:
-        said: bytes = answer.read()
-        return said
