@@ -124,9 +124,11 @@ class Sshd:
         """Change who the host is; counts from the next start."""
         return key_pair(self.folder / "host", kind)
 
-    def force(self, command: str) -> None:
-        """Have this run in place of every command; counts from the next start."""
-        self._settings += f"ForceCommand {command}\n"
+    def restart(self, *settings: str) -> None:
+        """End it and start it with these lines added to its settings."""
+        self.stop()
+        self._settings += "".join(f"{line}\n" for line in settings)
+        self.start()
 
     def start(self) -> None:
         text = _SERVER.format(

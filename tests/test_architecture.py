@@ -213,6 +213,18 @@ def test_processes_are_started_in_one_place() -> None:
     }
 
 
+def test_ports_are_dialled_on_hosts_of_the_studys_own_alone() -> None:
+    """A machine that an agent acts on is none of them: hosts of programs are made in one package."""
+    marking = {
+        module.relative
+        for module in MODULES.values()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"SshHost", "replace"}
+        if any(keyword.arg == "our_own" for keyword in node.keywords)
+    }
+    assert marking == {"environments/hosting/in_vm.py", "environments/hosting/over_ssh.py"}
+
+
 def test_only_the_broker_asks_a_model_for_a_trial() -> None:
     asking = {
         module.relative

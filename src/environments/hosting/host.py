@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from environments.errors import Unavailable
 from environments.hosting.keeping import NotStarted, Order, kept
 from environments.hosting.protocols import GRACE_S
+from environments.loopbacks import TELL_LOOPBACK, sharing
 from environments.types import ExecResult
 
 if TYPE_CHECKING:
@@ -90,8 +91,12 @@ class KeepingHost:
     ) -> AsyncGenerator[Kept, None]:
         """Start a program; see `Host.program`."""
         order = self._order(argv, environ, grace_s=grace_s)
+        loopback = await self._loopback()
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab", buffering=0) as file:
+        with (
+            sharing(loopback, "a program of the study's own", place=self.name),
+            log.open("ab", buffering=0) as file,
+        ):
 
             def heard(_: bytes, text: bytes) -> None:
                 with suppress(OSError):  # a full disk here is no reason for the program to end
@@ -99,6 +104,12 @@ class KeepingHost:
 
             async with self._kept(order, heard) as program:
                 yield program
+
+    async def _loopback(self) -> str:
+        found = await self.look(TELL_LOOPBACK)
+        if not found.ok:
+            raise Unavailable(f"{self.name}: its loopback interface is not told: {found.text.strip()[-200:]}")
+        return found.stdout.decode()
 
     def _kept(self, order: Order, heard: Callable[[bytes, bytes], None]) -> AbstractAsyncContextManager[Kept]:
         return kept(self._wire, order, place=self.name, heard=heard, cause=self._cause)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,9 +55,23 @@ class SshHosting(KeepingHost):
         """Address and port, or what it was named."""
         return self._name
 
-    def reach(self, port: int) -> AbstractAsyncContextManager[int]:
-        """Lead a port of ours there; see `Host.reach`."""
-        return led(lambda: self._link.dial(port))
+    @asynccontextmanager
+    async def reach(self, port: int) -> AsyncGenerator[int, None]:
+        """Lead a port of ours there; see `Host.reach`.
+
+        Raises:
+            Unavailable: the host leads nobody to its ports.
+        """
+        with suppress(OSError):  # nothing need listen there yet
+            try:
+                (await self._link.dial(port)).close()
+            except PermissionError as fault:
+                raise Unavailable(
+                    f"{self.name}: its sshd leads nobody to its ports",
+                    mend="set `AllowTcpForwarding local` for this login on the host",
+                ) from fault
+        async with led(lambda: self._link.dial(port)) as here:
+            yield here
 
     async def _wire(self) -> Wire:
         return await self._link.wire(BOOT_COMMAND)

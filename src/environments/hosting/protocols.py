@@ -85,5 +85,8 @@ class Host(Protocol):
 
         It stays good when the connection to the host is made anew. A connection that is made while nothing
         listens there is closed.
+
+        Raises:
+            Unavailable: the host does not let us; the message says what to do there.
         """
         ...

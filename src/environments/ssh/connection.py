@@ -219,8 +219,8 @@ class Connection:
         """Connect to the host's own 127.0.0.1:`port` and return the wire to what listens there.
 
         Raises:
-            PermissionError: the login is not said to be that of a host of the study's own.
-            OSError: nothing listens there, or the host or the connection does not let us.
+            PermissionError: the host does not do that, or is not said to be one of the study's own.
+            OSError: nothing listens there, or the connection is gone.
         """
         if not self._our_own:
             raise PermissionError("no port is dialled on a host that may be an agent's")
@@ -228,7 +228,8 @@ class Connection:
         try:
             _, session = await self._ssh.create_connection(made, "127.0.0.1", port, encoding=None)
         except asyncssh.Error as error:
-            raise OSError(f"port {port} of the host cannot be had: {error.reason}") from error
+            kind = PermissionError if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED else OSError
+            raise kind(f"port {port} of the host cannot be had: {error.reason}") from error
         return cast("Channel", session)
 
     async def listen(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from environments.attendant import BOOT_COMMAND, Attendant, AttendedControl, AttendedEnvironment
 from environments.containment.fencing import processor_seconds
 from environments.endings import to_the_end
 from environments.errors import Broken, Leaked, LinkLost, Rebooted, Unavailable
+from environments.loopbacks import TELL_LOOPBACK, sharing
 from environments.ssh.closure import certify
 from environments.ssh.errand import send_on_errand
 from environments.ssh.gate import SshGate
@@ -53,6 +55,7 @@ class Stay:
         self._held: Held | None = None
         self._renewal: Renewal | None = None
         self._user = ""
+        self._there = ExitStack()
         self._word = secrets.token_hex(16)
         self._archive: bytes | None = None
         self.dirty: str | None = None
@@ -105,6 +108,7 @@ class Stay:
                 f"{self._agent_link.place}: {self._user} becomes {attendant.hello.user} on the host",
                 mend="let the agent log in as a user of its own",
             )
+        await self._come_to(control)
         certificate, closure = await certify(
             name=self._name,
             agent=attendant,
@@ -116,6 +120,16 @@ class Stay:
         judge = AttendedControl(control, agent=agent, user=self._user, grade=certificate.grade)
         gate = SshGate(self._machine.agent, judge)
         return Lease(agent=agent, control=judge, certificate=certificate, closure=closure, gate=gate)
+
+    async def _come_to(self, control: Attendant) -> None:
+        """See that no program of the study's own is within the agent's reach, nor comes there later.
+
+        Raises:
+            Unavailable: there is one.
+        """
+        told = await control.ask("exec", argv=TELL_LOOPBACK, timeout_s=20.0, most=1 << 12, cwd="/")
+        loopback = told.payload[: told.fields["stdout"]].decode()
+        self._there.enter_context(sharing(loopback, "an agent", place=self._machine.name))
 
     async def _attend(self, link: Link, *, keep: bool) -> Attendant:
         most = self._limits
@@ -181,6 +195,7 @@ class Stay:
                 await self._clean()
                 self.dirty = None
         finally:
+            self._there.close()
             for link in (self._agent_link, self._control_link):
                 if link is not None:
                     await link.aclose()

@@ -130,7 +130,7 @@ class Build:
         image = Image(
             folder=self.folder,
             name=self.variant.name,
-            recipe=recipe(self.variant.name),
+            recipe=recipe(self.variant),
             root=root,
             digests={name: await asyncio.to_thread(sha256, place / name) for name in FILES},
             packages=packages,

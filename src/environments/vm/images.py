@@ -103,7 +103,7 @@ def find_image(name: str) -> Image:
     if image is None:
         known = name if name in VARIANTS else "minimal"
         raise Unavailable(f"there is no image {name}", mend=f"run `redline vm build {known}`")
-    if image.name in VARIANTS and image.recipe != recipe(image.name):
+    if image.name in VARIANTS and image.recipe != recipe(VARIANTS[image.name]):
         raise Unavailable(
             f"the image {name} was built by another version of redline",
             mend=f"run `redline vm build {image.name} --force`",

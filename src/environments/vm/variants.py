@@ -70,10 +70,10 @@ def guest_file(name: str) -> str:
 
 
 @cache
-def recipe(name: str) -> str:
+def recipe(variant: Variant) -> str:
     """Return the digest of everything of ours that a variant is made from."""
     parts = {
-        "variant": {k: v for k, v in asdict(VARIANTS[name]).items() if k not in {"summary", "tried"}},
+        "variant": {k: v for k, v in asdict(variant).items() if k not in {"summary", "tried"}},
         "attendant": BOOT_COMMAND,
         "files": {file: guest_file(file) for file in _GUEST_FILES},
     }

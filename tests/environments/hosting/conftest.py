@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from ssh_host import Sshd
+from ssh_host import Sshd, World, may_make_worlds
 
 from environments.hosting import HERE
 from environments.hosting.over_ssh import ssh_host
@@ -25,6 +25,15 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         pytest.skip("there is no sshd; sudo apt-get install openssh-server")
     with Sshd(tmp_path_factory.mktemp("sshd")) as server:
         yield server
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A host with an agent and a root, which shares our network."""
+    if not may_make_worlds():
+        pytest.skip("hosts of their own are made by root")
+    with World() as made:
+        yield made
 
 
 @pytest.fixture

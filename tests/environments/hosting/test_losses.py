@@ -18,10 +18,10 @@ from hosted_programs import FAMILY, gone_here, lines, pids, until
 from environments import LinkLost, Unavailable
 from environments.hosting import HERE, host_of
 from environments.hosting.over_ssh import ssh_host
-from environments.ssh import connect
+from environments.ssh import SshHosts, connect
 
 if TYPE_CHECKING:
-    from ssh_host import Sshd
+    from ssh_host import Sshd, World
 
     from environments.hosting import Host
 
@@ -142,13 +142,35 @@ async def test_a_login_that_may_be_an_agents_has_no_port_dialled(sshd: Sshd) -> 
         wire.close()
 
 
+async def test_no_agent_comes_to_where_a_program_of_ours_listens(world: World, tmp_path: Path) -> None:
+    """This world shares our loopback interface."""
+    machines = SshHosts(machines=(world.machine,))
+    never_both = "would share its loopback interface; let agents act on other hosts"
+    async with HERE.program(["sleep", "1000"], environ={}, log=tmp_path / "log", grace_s=0.2):
+        with pytest.raises(Unavailable, match=f"a program of the study's own is there.*{never_both}"):
+            async with machines.open(label="test", seed=0):
+                pytest.fail("it was opened")
+    async with machines.open(label="test", seed=0):
+        with pytest.raises(Unavailable, match=f"here: an agent is there already.*{never_both}"):
+            async with HERE.program(["sleep", "1000"], environ={}, log=tmp_path / "log"):
+                pytest.fail("it was started")
+
+
+async def test_a_host_that_leads_nobody_to_its_ports_is_named(sshd: Sshd) -> None:
+    sshd.restart("AllowTcpForwarding no")
+    async with ssh_host(sshd.host) as host:
+        with pytest.raises(
+            Unavailable, match=f"{host.name}: its sshd leads nobody.*`AllowTcpForwarding local`"
+        ):
+            async with host.reach(await host.free_port()):
+                pytest.fail("it was reached")
+
+
 async def test_a_host_without_python_is_named(sshd: Sshd, tmp_path: Path) -> None:
     shell = tmp_path / "shell"
     shell.write_text("#!/bin/sh\necho Welcome; echo 'sh: 1: exec: python3: not found' >&2; exit 127\n")
     shell.chmod(0o755)
-    sshd.stop()
-    sshd.force(str(shell))
-    sshd.start()
+    sshd.restart(f"ForceCommand {shell}")
     async with ssh_host(sshd.host) as host:
         with pytest.raises(Unavailable, match=f"{host.name}: python3 is missing; install it there"):
             await host.look(["true"])
@@ -169,9 +191,7 @@ async def test_a_name_that_stands_for_nothing_is_mended(name: str, said: str) ->
 
 
 async def test_a_login_shell_may_chatter(sshd: Sshd, tmp_path: Path) -> None:
-    sshd.stop()
-    sshd.force("sh -c 'echo Welcome; eval \"$SSH_ORIGINAL_COMMAND\"'")
-    sshd.start()
+    sshd.restart("ForceCommand sh -c 'echo Welcome; eval \"$SSH_ORIGINAL_COMMAND\"'")
     log = tmp_path / "log"
     async with ssh_host(sshd.host) as host, host.program(["echo", "hello"], environ={}, log=log) as program:
         assert await program.ended() == 0

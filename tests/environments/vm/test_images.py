@@ -67,7 +67,7 @@ async def test_a_manifest_says_what_the_image_is(image: Image) -> None:
     assert image.packages["openssh-server"].startswith("1:")
     assert {"python3", "linux-image-cloud-amd64"} <= image.packages.keys()
     assert image.host_key.startswith("ssh-ed25519 ")
-    assert image.recipe == recipe("minimal")
+    assert image.recipe == recipe(VARIANTS["minimal"])
     assert image.agent_key.stat().st_mode & 0o777 == 0o600
     assert image.file("disk.qcow2").stat().st_mode & 0o777 == 0o600
     assert sha256(image.file("kernel")) == image.digests["kernel"]
