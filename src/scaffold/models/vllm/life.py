@@ -35,7 +35,7 @@ PORTS_TRIED = 3
 _FIRST_WORD_S, _LATER_WORD_S = 20.0, 60.0
 """When a person who waits is told how far it is."""
 _ASKED_EVERY_S = 0.25
-_GRACE_S = 15.0
+_GRACE_S = 10.0
 """For vLLM to end its workers, before they are ended."""
 
 _diagnostics = structlog.get_logger(__name__)
@@ -120,8 +120,8 @@ class Service:
         )
         try:
             cause = f"{await self._live(host, found, gpus=gpus, number=2)}: {cause_in(self.log)}"
-        except SubjectUnavailable as fault:
-            said = f"{cause}; started again, {fault.reason}"
+        except (SubjectUnavailable, EnvironmentFault) as fault:
+            said = f"{cause}; it could not be started again: {fault}"
         else:
             said = f"it died twice and is not started again: {cause} (log: {self.log})"
         self._end(partial(ModelFailed, f"the vLLM server of {self.server.name}: {said}", attempts=None))

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ServedTransport"]
 
-_NOTICED_S = 5.0
-"""Within this time the end of a server that broke a call off is known."""
+_NOTICED_S = 3.0
+_ASKED_EVERY_S, _MOST_ASKED = 0.5, 60
+"""Until a server that broke a call off has answered or ended: what it leaves behind is ended before that."""
 _SERVER_FAULTS = range(500, 600)
 
 
@@ -54,14 +55,15 @@ class ServedTransport:
         over = 0
         while True:
             running = await self._service.running(after=over)
+            way = await self._way(running)
             try:
-                answer = await ask(await self._way(running))
+                answer = await ask(way)
             except Unreachable:
-                if not await _ended(running):
+                if not await _died(running, way):
                     raise
             else:
                 # An engine that dies is told of by an error before the server ends.
-                if answer.status not in _SERVER_FAULTS or not await _ended(running):
+                if answer.status not in _SERVER_FAULTS or not await _over_within(_NOTICED_S, running):
                     return answer
             over = running.number
 
@@ -78,8 +80,20 @@ class ServedTransport:
         )
 
 
-async def _ended(running: Running) -> bool:
+async def _died(running: Running, way: HttpTransport) -> bool:
+    """Wait until it is known whether a server that broke a call off lives. To end takes a while."""
+    asked = 0
+    while not await _over_within(_ASKED_EVERY_S, running) and asked < _MOST_ASKED:
+        asked += 1
+        with suppress(Unreachable, TimeoutError):
+            async with asyncio.timeout(_NOTICED_S):
+                await way.get("/models")
+                return running.over.is_set()
+    return running.over.is_set()
+
+
+async def _over_within(seconds: float, running: Running) -> bool:
     with suppress(TimeoutError):
-        async with asyncio.timeout(_NOTICED_S):
+        async with asyncio.timeout(seconds):
             await running.over.wait()
     return running.over.is_set()
