@@ -45,11 +45,12 @@ def main() -> None:
     notes = Path(os.environ["STAND_IN_NOTES"])
     life = len(list(notes.glob("life-*.json")))
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    key = os.environ["VLLM_API_KEY"]
     note = {
         "argv": sys.argv[1:],
         "pid": os.getpid(),
         "child": child.pid,
-        "key": os.environ["VLLM_API_KEY"],
+        "key": key,
         "environ": dict(os.environ),
     }
     (notes / f"life-{life}.part").write_text(json.dumps(note))
@@ -60,7 +61,7 @@ def main() -> None:
         sys.exit(todo.get("status", 1))
     if todo.get("silent"):
         time.sleep(1000)
-    serve(given, todo, key=note["key"])
+    serve(given, todo, key=key)
 
 
 def say(line: str) -> None:

@@ -19,7 +19,7 @@ from langchain_core.messages import HumanMessage
 from scaffold import ModelFailed, SubjectUnavailable
 
 if TYPE_CHECKING:
-    from conftest import StandIn
+    from vllm_subjects import StandIn
 
     from scaffold.protocols import Model
 
@@ -184,7 +184,7 @@ async def test_cancelling_a_study_ends_its_server(stand_in: StandIn) -> None:
 PROGRAM = """
 import asyncio, sys
 sys.path[:0] = {paths!r}
-from conftest import StandIn
+from vllm_subjects import StandIn
 from pathlib import Path
 
 async def main():
@@ -197,9 +197,8 @@ asyncio.run(main())
 
 
 def test_redline_killed_leaves_nothing_of_its_server(stand_in: StandIn) -> None:
-    here = Path(__file__).parent
-    paths = [str(here), str(here.parents[2]), *sys.path]
-    text = PROGRAM.format(paths=paths, folder=str(stand_in.folder))
+    tests = str(Path(__file__).parents[3])
+    text = PROGRAM.format(paths=[tests, *sys.path], folder=str(stand_in.folder))
     with subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE) as redline:
         assert redline.stdout is not None
         assert b"up\n" in iter(redline.stdout.readline, b"")
