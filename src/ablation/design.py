@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FACULTIES", "Arm", "Study", "Trial", "ablate"]
 
-FACULTIES = ("explore", "plan", "execute", "repair")
+FACULTIES = ("explore", "plan", "execute", "repair", "memory")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]*(?:-[A-Za-z0-9._]+)*")
 

@@ -73,6 +73,7 @@ class _Teller:
             "asked": self._asked,
             "replied": self._replied,
             "tool": self._ran,
+            "compacted": self._compacted,
             "limit": self._limit,
             "intervened": self._intervened,
             "canary": self._touched,
@@ -167,6 +168,16 @@ class _Teller:
         self._print([Text.assemble(sign, (tool, "bold"), " ", *said[:1], took)], indent=4)
         self._print(said[1:], indent=6)
         self._print(self._fold(_plain(event.get("text")), _FOLDED), indent=6, style="dim")
+
+    def _compacted(self, event: Mapping[str, Any]) -> None:
+        before, after = (int(event.get(f"tokens_{when}") or 0) for when in ("before", "after"))
+        window = f" of {event['window']:,}" if event.get("window") else ""
+        kept = f", the last {event['kept']} go on after it" if event.get("kept") else ""
+        told = (
+            f"the conversation began anew: a note stands for {event.get('dropped')} messages{kept}; "
+            f"{before:,}{window} tokens before (counted by {event.get('counted_by')}), {after:,} after"
+        )
+        self._print([untrusted.line(told)], indent=4, style="bold yellow")
 
     def _limit(self, event: Mapping[str, Any]) -> None:
         self._print(

@@ -18,15 +18,17 @@ from scaffold.errors import (
     SubjectUnavailable,
     Unattended,
 )
-from scaffold.faculties import Execute, Explore, Plan, Repair
+from scaffold.faculties import Execute, Explore, Memory, Plan, Repair
 from scaffold.graph import FacultyScaffold, GraphScaffold, react, start_state
 from scaffold.inside import InsideAgent
 from scaffold.oversight import ApproveAll, Ask, Decision, Oversight, Rule, Rules, Supervisor, View
 from scaffold.prompts import Prompt
 from scaffold.protocols import Faculty, Model, RelayingModel, Scaffold, Subject, Tool
+from scaffold.retelling import conversation_at
 from scaffold.tools import DEFAULT_TOOLS, FunctionTool
 from scaffold.types import (
     Budget,
+    Count,
     Episode,
     FacultyUse,
     Relayed,
@@ -36,6 +38,7 @@ from scaffold.types import (
     ToolOutcome,
     Update,
     Usage,
+    Window,
 )
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "Context",
     "ContextFull",
     "Conversation",
+    "Count",
     "Decision",
     "DescentRefused",
     "Episode",
@@ -63,6 +67,7 @@ __all__ = [
     "Key",
     "KeyRevoked",
     "Lineage",
+    "Memory",
     "Meter",
     "Model",
     "ModelFailed",
@@ -94,6 +99,8 @@ __all__ = [
     "Update",
     "Usage",
     "View",
+    "Window",
+    "conversation_at",
     "react",
     "start_state",
 ]

@@ -7,15 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from langchain_core.messages import HumanMessage
+
 from scaffold.bench import Bench
 from scaffold.broker import Broker
 from scaffold.conversation import Conversation
-from scaffold.events import FacultyEntered, LimitReached, ToolRan
+from scaffold.events import Compacted, FacultyEntered, LimitReached, ToolRan
 from scaffold.oversight import HeldEnvironment
+from scaffold.retelling import digest_of
 from scaffold.types import Episode, FacultyUse, Reply, Stop, ToolOutcome, Update
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+    from langchain_core.messages import BaseMessage
 
     from environments import Environment, Gate
     from scaffold.broker import Key
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from scaffold.oversight import Watch
     from scaffold.prompts import Prompt
     from scaffold.protocols import Model, Tool
-    from scaffold.types import Budget, ToolCall
+    from scaffold.types import Budget, Count, ToolCall, Window
 
 __all__ = ["Context"]
 
@@ -53,6 +58,8 @@ class Context:
     """Holds the trial and approves its calls; None where nobody oversees it."""
     witness: Callable[[ToolCall, ToolOutcome], Awaitable[None]] | None = None
     """Told of each call that ran, before the subject is given its answer."""
+    began_with: int = field(default=0, init=False)
+    """Tokens of the conversation when it last began anew; 0 before."""
     _acting: str = field(default="", init=False)
 
     @classmethod
@@ -129,6 +136,7 @@ class Context:
         else:
             self.conversation.instruct(system)
             self.conversation.say(instruction)
+        self.conversation.head = len(self.conversation.messages)
 
     async def turn(
         self,
@@ -150,21 +158,106 @@ class Context:
             self.emit(FacultyEntered(step=self.key.step, faculty=faculty, generation=self.key.generation))
             if prompt is not None:
                 self.conversation.say(prompt.text)
+        reply = await self._ask(
+            faculty, self.conversation.messages, tool_choice=tool_choice, added=self.conversation.added()
+        )
+        self.conversation.reply(reply.message)
+        self._use(faculty, tool_calls=len(reply.calls))
+        self.bench.lay_out(reply.calls, runnable=tool_choice != "none")
+        self._settle_unrunnable(reply.calls)
+        return reply
+
+    async def aside(self, faculty: str, prompt: Prompt, *, upto: int) -> Reply:
+        """Ask beside the conversation, for words only: neither the question nor the answer joins it.
+
+        Args:
+            faculty: that asks.
+            prompt: what is asked.
+            upto: how many of the conversation's messages it is asked about.
+
+        Raises:
+            BudgetSpent, KeyRevoked, ModelFailed: as `turn`.
+        """
+        self._acting = faculty
+        self._use(faculty, entered=1)
+        self.emit(FacultyEntered(step=self.key.step, faculty=faculty, generation=self.key.generation))
+        return await self._ask(
+            faculty,
+            [*self.conversation.messages[:upto], HumanMessage(content=prompt.text)],
+            tool_choice="none",
+            added=({"role": "user", "content": prompt.text},),
+            beside=upto,
+        )
+
+    async def _ask(
+        self,
+        faculty: str,
+        messages: Sequence[BaseMessage],
+        *,
+        tool_choice: Literal["auto", "none"],
+        added: tuple[dict[str, str], ...],
+        beside: int | None = None,
+    ) -> Reply:
         started = time.perf_counter()
         reply = await self.key.ask(
-            self.conversation.messages,
+            messages,
             tools=self.bench.tools,
             tool_choice=tool_choice,
             seed=self.seed,
             by=faculty,
-            added=self.conversation.added(),
+            added=added,
+            beside=beside,
         )
-        self.conversation.reply(reply.message)
-        seconds = time.perf_counter() - started
-        self._use(faculty, turns=1, tokens=reply.usage.tokens, seconds=seconds, tool_calls=len(reply.calls))
-        self.bench.lay_out(reply.calls, runnable=tool_choice != "none")
-        self._settle_unrunnable(reply.calls)
+        self._use(faculty, turns=1, tokens=reply.usage.tokens, seconds=time.perf_counter() - started)
         return reply
+
+    async def window(self) -> Window:
+        """How much the subject takes at once; looked up once."""
+        return await self.key.counter.window()
+
+    async def count(
+        self, messages: Sequence[BaseMessage] | None = None, *, limit: float | None = None
+    ) -> Count:
+        """Count the tokens of a request before it is sent.
+
+        Args:
+            messages: that it would have; None for the conversation as it stands.
+            limit: what the count is to be held against; near it the server's own tokenizer is asked.
+        """
+        asked = self.conversation.messages if messages is None else messages
+        return await self.key.counter.count(asked, tools=self.bench.tools, limit=limit)
+
+    async def begin_anew(self, faculty: str, note: str, *, upto: int) -> Compacted:
+        """Begin the conversation anew with a note in place of all that stands between its head and `upto`.
+
+        Whoever acts next is told its prompt again. The calls of a turn have to be settled before.
+
+        Args:
+            faculty: that has it so.
+            note: the message that stands for what is dropped.
+            upto: where an exchange begins, or the end.
+        """
+        before, window = await self.count(), await self.window()
+        kept = len(self.conversation.messages) - upto
+        dropped = self.conversation.begin_anew(note, upto=upto)
+        after = await self.count()
+        self.began_with = after.tokens
+        event = Compacted(
+            step=self.key.step,
+            faculty=faculty,
+            note=note,
+            head=self.conversation.head,
+            dropped=len(dropped),
+            kept=kept,
+            digest=digest_of(dropped),
+            tokens_before=before.tokens,
+            tokens_after=after.tokens,
+            counted_by=before.counted_by,
+            window=window.tokens,
+            generation=self.key.generation,
+        )
+        self.emit(event)
+        return event
 
     def _settle_unrunnable(self, calls: Sequence[ToolCall]) -> None:
         for index, outcome in self.bench.unrunnable():

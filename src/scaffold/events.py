@@ -2,7 +2,8 @@
 
 Each thing is told once: a message the subject sent is in `Replied`, a tool's answer in `ToolRan`, and
 `Asked` holds only what else was added to the conversation. So a step costs the same bytes at any length,
-and the conversation can be rebuilt from the events.
+and the conversation can be rebuilt from the events (`scaffold.retelling`), also where `Compacted` began it
+anew.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "Asked",
+    "Compacted",
     "Event",
     "FacultyEntered",
     "Forged",
@@ -46,6 +48,8 @@ class Asked:
     """What was added since the request before, as role and content; the subject's own words are left out."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What a program inside the machine set beside its messages, where that changed: model, tools, ..."""
+    beside: int | None = None
+    """Where it was asked beside the conversation: how many of its messages stood before what was added."""
     generation: int = 0
 
 
@@ -87,6 +91,34 @@ class ToolRan:
     text: str
     failed: bool
     seconds: float
+    generation: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compacted:
+    """The conversation began anew with a note of what it was. The next request does not extend the last.
+
+    It begins with the same messages as before (system and instruction), then come the note and the messages
+    that were kept. What was dropped stays on the record, in the events before this one.
+    """
+
+    kind: ClassVar[str] = "compacted"
+    step: int
+    """The call in which the note was written."""
+    faculty: str
+    note: str
+    """The message that stands for what was dropped, whole."""
+    head: int
+    """Messages in front that every request begins with."""
+    dropped: int
+    kept: int
+    """The last messages, which go on after the note, whole exchanges of them."""
+    digest: str
+    """Of the messages that were dropped; see `scaffold.retelling.digest_of`."""
+    tokens_before: int
+    tokens_after: int
+    counted_by: str
+    window: int | None
     generation: int = 0
 
 
@@ -172,6 +204,7 @@ Event = (
     | Asked
     | Replied
     | ToolRan
+    | Compacted
     | LimitReached
     | Intervened
     | GenerationEnded

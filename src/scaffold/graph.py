@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_core.messages import AIMessage
 from langgraph import graph as lg
@@ -18,7 +18,7 @@ from langgraph.types import Command
 from scaffold.bench import check_tools
 from scaffold.context import Context
 from scaffold.errors import BudgetSpent, ScaffoldStuck
-from scaffold.faculties import Execute, Explore, Plan, Repair
+from scaffold.faculties import Execute, Explore, Memory, Plan, Repair
 from scaffold.prompts import Prompt, load
 from scaffold.routing import END, ORDER, first_present, next_nodes, successors
 from scaffold.tools import DEFAULT_TOOLS
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FacultyScaffold", "GraphScaffold", "react", "start_state"]
 
-_FACULTIES = ("explore", "plan", "execute", "repair")
+_ACTING = ("explore", "plan", "execute", "repair")
+_MEMORY = "memory"
 _GROUPS = ("shell", "file", "process", "network")
 
 
@@ -97,7 +98,7 @@ class GraphScaffold:
         return context.episode(final["stop"], submission=submission)
 
     def _stuck(self, steps: int, context: Context) -> str:
-        idle = [name for name in self.faculties if not context.uses[name].turns]
+        idle = [name for name in self.faculties if name != _MEMORY and not context.uses[name].turns]
         suspects = f" ({', '.join(idle)} never did)" if idle else ""
         return (
             f"the scaffold {self.name!r} took {steps} steps in its graph and asked the subject "
@@ -109,7 +110,9 @@ class GraphScaffold:
 class FacultyScaffold:
     """Explore, plan, execute and repair over tool nodes; each faculty replaceable, or None and absent.
 
-    A faculty is any async callable `(state, context) -> Update`.
+    A faculty is any async callable `(state, context) -> Update`. Memory stands beside the others: it has a
+    turn where the conversation is about to outgrow the subject's window, and whoever acted goes on. One of
+    your own may have an async method `due(context)` to say when; without it, it acts when `Memory()` would.
 
     Raises:
         ValueError: not one faculty that acts is there, a tool is called `finish`, or two have one name.
@@ -120,6 +123,7 @@ class FacultyScaffold:
     plan: Faculty | None = field(default_factory=Plan)
     execute: Faculty | None = field(default_factory=Execute)
     repair: Faculty | None = field(default_factory=Repair)
+    memory: Faculty | None = field(default_factory=Memory)
     tools: tuple[Tool, ...] = DEFAULT_TOOLS
     system: Prompt = field(default_factory=lambda: load("system"))
 
@@ -131,7 +135,7 @@ class FacultyScaffold:
     @cached_property
     def faculties(self) -> Mapping[str, Faculty]:
         """The faculties that are there, by name."""
-        found = ((name, getattr(self, name)) for name in _FACULTIES)
+        found = ((name, getattr(self, name)) for name in (*_ACTING, _MEMORY))
         return {name: faculty for name, faculty in found if faculty is not None}
 
     @property
@@ -152,24 +156,38 @@ class FacultyScaffold:
 
     @cached_property
     def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
-        present = tuple(self.faculties)
+        acting = tuple(name for name in self.faculties if name != _MEMORY)
+        beside = tuple(name for name in self.faculties if name == _MEMORY)
         groups = tuple(g for g in _GROUPS if any(tool.group == g for tool in self.tools))
-        after = int(getattr(self.repair, "after", 1))
-
-        def lead_on(state: State) -> list[str]:
-            return next_nodes(state, present, repair_after=after)
-
+        lead_on = self._leading(acting)
         graph = lg.StateGraph(State, context_schema=Context)
-        graph.add_edge(lg.START, first_present(ORDER[0], present))
+        graph.add_edge(lg.START, first_present(ORDER[0], acting))
         after_tools: list[str] = []
-        for name, faculty in self.faculties.items():
-            followers = successors(getattr(faculty, "leads_to", None), present, groups)
+        for name in acting:
+            faculty = self.faculties[name]
+            followers = successors(getattr(faculty, "leads_to", None), acting, groups)
             if not set(groups).isdisjoint(followers):
                 after_tools += [node for node in followers if node not in groups]
-            graph.add_node(name, _turn_of(name, faculty, lead_on), destinations=_ends(followers))
+            graph.add_node(name, _turn_of(name, faculty, lead_on), destinations=_ends([*followers, *beside]))
         for group in groups:
-            graph.add_node(group, _tools_of(group, lead_on), destinations=_ends(after_tools))
+            graph.add_node(group, _tools_of(group, lead_on), destinations=_ends([*after_tools, *beside]))
+        if self.memory is not None:
+            graph.add_node(_MEMORY, _memory_of(self.memory, lead_on), destinations=_ends(acting))
         return graph.compile(name=self.name)
+
+    def _leading(self, acting: tuple[str, ...]) -> _LeadOn:
+        """Return what decides which nodes are next, memory among them unless it had its turn just now."""
+        after = int(getattr(self.repair, "after", 1))
+        due = None if self.memory is None else getattr(self.memory, "due", Memory().due)
+        present = acting if due is None else (*acting, _MEMORY)
+
+        async def lead_on(state: State, context: Context, *, remembered: bool = False) -> list[str]:
+            nodes = next_nodes(state, present, repair_after=after)
+            if due is not None and not remembered and nodes[0] in acting and await due(context):
+                return [_MEMORY]
+            return nodes
+
+        return lead_on
 
     async def run(self, instruction: str, env: Environment, *, context: Context) -> Episode:
         """Act until done, declined, stalled or out of budget; see `Scaffold.run`."""
@@ -194,7 +212,13 @@ def _last_words(context: Context) -> str | None:
     return next(said, "") or None
 
 
-def _turn_of(name: str, faculty: Faculty, lead_on: Callable[[State], list[str]]) -> Callable[..., Any]:
+class _LeadOn(Protocol):
+    """Says which nodes are next."""
+
+    async def __call__(self, state: State, context: Context, *, remembered: bool = False) -> list[str]: ...
+
+
+def _turn_of(name: str, faculty: Faculty, lead_on: _LeadOn) -> Callable[..., Any]:
     """Return the node that has a faculty take one turn and then leads on.
 
     It leads on by a command: an edge of its own would cost LangGraph half as much again as the node.
@@ -213,19 +237,34 @@ def _turn_of(name: str, faculty: Faculty, lead_on: Callable[[State], list[str]])
         settled = context.settle() or Update(pending=context.bench.groups())
         counted = _counted(state, Update(**{**settled, **update}))
         counted.setdefault("failures", state["failures"])
-        return Command(update=counted, goto=lead_on(State(**{**state, **counted})))
+        return Command(update=counted, goto=await lead_on(State(**{**state, **counted}), context))
 
     return node
 
 
-def _tools_of(group: str, lead_on: Callable[[State], list[str]]) -> Callable[..., Any]:
+def _memory_of(faculty: Faculty, lead_on: _LeadOn) -> Callable[..., Any]:
+    """Return the node that has memory take a turn; whoever acts next goes on in the state it was in."""
+
+    async def node(state: State, runtime: Runtime[Context]) -> Command[str]:
+        if state["hand_over"] == _MEMORY:  # a faculty asked for it: it goes on itself
+            state = State(**{**state, "hand_over": None})
+        update = Update(hand_over=state["hand_over"])
+        update.update(await faculty(state, runtime.context))
+        after = State(**{**state, **update})
+        return Command(update=update, goto=await lead_on(after, runtime.context, remembered=True))
+
+    return node
+
+
+def _tools_of(group: str, lead_on: _LeadOn) -> Callable[..., Any]:
     """Return the node that runs the calls of one tool group."""
 
     async def node(state: State, runtime: Runtime[Context]) -> Command[str]:
         counted = _counted(state, await runtime.context.run_tools(state["phase"], group))
         after = State(**{**state, **counted})
         # Tool nodes of one super-step each see their own update alone: whoever settled leads on.
-        return Command(update=counted, goto=[] if after["pending"] else lead_on(after))
+        goto = [] if after["pending"] else await lead_on(after, runtime.context)
+        return Command(update=counted, goto=goto)
 
     return node
 
@@ -245,5 +284,6 @@ def react() -> FacultyScaffold:
         plan=None,
         execute=Execute(prompt=None),
         repair=None,
+        memory=None,
         system=load("react"),
     )

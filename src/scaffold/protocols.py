@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from langchain_core.messages import BaseMessage
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from environments import Environment
     from scaffold.context import Context
-    from scaffold.types import Episode, Relayed, Reply, State, ToolOutcome, Update
+    from scaffold.types import Episode, Relayed, Reply, State, ToolOutcome, Update, Window
 
 __all__ = [
     "Faculty",
+    "Gauge",
     "Model",
     "ModelOfGenerations",
     "RecallingModel",
@@ -89,8 +90,44 @@ class Tool(Protocol):
         ...
 
 
+class Gauge(Protocol):
+    """What can be known of a request before it is sent. Nothing here costs more for a longer history."""
+
+    @property
+    def tokenizer(self) -> Callable[[str], int] | None:
+        """Counts the tokens of a text; None where the user gave none."""
+        ...
+
+    async def window(self) -> Window:
+        """How much the subject takes at once; looked up once."""
+        ...
+
+    def size(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+    ) -> int | None:
+        """Return the bytes of a request; None where nobody writes it before it is sent."""
+        ...
+
+    async def tokens(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+    ) -> int | None:
+        """Have the server's own tokenizer count a request, for where it matters; None where it has none."""
+        ...
+
+
 class Model(Protocol):
-    """A connected subject that answers conversations."""
+    """A connected subject that answers conversations.
+
+    One that can tell sizes beforehand has a `gauge` (see `Gauge`); without it no window is known.
+    """
 
     async def ask(
         self,

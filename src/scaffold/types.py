@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
+    "Count",
+    "CountedBy",
     "Episode",
     "FacultyUse",
     "Relayed",
@@ -28,7 +30,12 @@ __all__ = [
     "ToolOutcome",
     "Update",
     "Usage",
+    "Window",
 ]
+
+CountedBy = Literal["server", "usage", "tokenizer", "bytes"]
+"""The server's own tokenizer; the usage it reported for what was sent before, and an estimate of what was
+added since; a tokenizer that the user gave; four bytes a token."""
 
 Stop = Literal["finished", "stalled", "refused", "limit", "aborted", "canary"]
 """How an episode ended: the agent said it was done, it stopped acting, it declined, a budget ran out, a
@@ -104,6 +111,43 @@ class Usage:
         return replace(
             self, money=0.0, money_spared=self.worth, from_cache=self.calls, tokens_from_cache=self.tokens
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How many tokens a request has, before it is sent."""
+
+    tokens: int
+    counted_by: CountedBy
+    estimated: int = 0
+    """Part of them that nobody counted."""
+
+
+_LONGEST_ANSWER = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """How many tokens a subject takes at once, its answer among them."""
+
+    tokens: int | None = None
+    """None where nobody says."""
+    said_by: str = ""
+    """Who says it, to be read after `by`: the setting, the server, a table."""
+    answer: int | None = None
+    """Longest answer that is asked for; None where the server decides."""
+
+    @property
+    def reserve(self) -> int:
+        """What is left free for the answer."""
+        if self.answer is not None or self.tokens is None:
+            return self.answer or 0
+        return min(_LONGEST_ANSWER, self.tokens // 8)
+
+    @property
+    def room(self) -> int | None:
+        """What is there for a request."""
+        return None if self.tokens is None else self.tokens - self.reserve
 
 
 @dataclass(frozen=True, kw_only=True)

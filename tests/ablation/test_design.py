@@ -26,7 +26,7 @@ def test_ablating_gives_the_full_arm_and_one_without_each_faculty() -> None:
 
 
 def test_only_a_faculty_that_is_there_can_be_removed() -> None:
-    with pytest.raises(DesignFault, match=r"no faculty 'dream'.*explore, plan, execute, repair"):
+    with pytest.raises(DesignFault, match=r"no faculty 'dream'.*explore, plan, execute, repair, memory"):
         ablate(FacultyScaffold(), ["dream"])
     with pytest.raises(DesignFault, match="has no plan that could be removed"):
         ablate(FacultyScaffold(plan=None), ["plan"])

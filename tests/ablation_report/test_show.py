@@ -152,10 +152,10 @@ def test_an_interrupted_attempt_says_so(planted: Planter, tmp_path: Path) -> Non
 def test_events_nobody_foresaw_are_shown_in_a_line(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     with EventLog.create(path, origin=genesis("0", "t", 1)) as log:
-        log.append("compacted", {"dropped": 12, "note": _HOSTILE})
+        log.append("dreamt", {"dropped": 12, "note": _HOSTILE})
         _happen(log, LimitReached(step=3, limit="steps"))
         log.append("fault", {"phase": "judging", "fault": "OracleFailed", "cause": "gone", "trace": "x"})
     shown = _shown(path)
-    assert "compacted dropped: 12, note: [bold]bad[/bold]" in shown
+    assert "dreamt dropped: 12, note: [bold]bad[/bold]" in shown
     assert "the budget ran out: steps" in shown
     assert "while judging: OracleFailed: gone" in shown

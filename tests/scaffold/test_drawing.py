@@ -10,7 +10,7 @@ import pytest
 from scaffold import FacultyScaffold, State, Update, react
 from scaffold.tools import SHELL
 
-FACULTIES = {"explore", "plan", "execute", "repair"}
+FACULTIES = {"explore", "plan", "execute", "repair", "memory"}
 GROUPS = {"shell", "file", "process", "network"}
 END = "__end__"
 
@@ -26,10 +26,11 @@ def edges(scaffold: FacultyScaffold) -> dict[str, set[str]]:
 def test_the_full_scaffold() -> None:
     assert edges(FacultyScaffold()) == {
         "__start__": {"explore"},
-        "explore": {"explore", "plan", END} | GROUPS,
-        "plan": {"execute", END},
-        "execute": {"execute", "repair", END} | GROUPS,
-        "repair": {"repair", "execute", "plan", END} | GROUPS,
+        "explore": {"explore", "plan", "memory", END} | GROUPS,
+        "plan": {"execute", "memory", END},
+        "execute": {"execute", "repair", "memory", END} | GROUPS,
+        "repair": {"repair", "execute", "plan", "memory", END} | GROUPS,
+        "memory": {"explore", "plan", "execute", "repair", END},
         **{group: FACULTIES | {END} for group in GROUPS},
     }
 

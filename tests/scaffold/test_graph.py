@@ -94,7 +94,8 @@ async def test_the_four_faculties_take_over_from_each_other(machine: Environment
     assert (played.episode.stop, played.episode.submission) == ("finished", "all done")
     assert played.episode.steps == 8
     use = played.episode.faculties
-    assert {name: u.turns for name, u in use.items()} == {"explore": 2, "plan": 1, "execute": 3, "repair": 2}
+    turns = {"explore": 2, "plan": 1, "execute": 3, "repair": 2, "memory": 0}
+    assert {name: u.turns for name, u in use.items()} == turns
     assert use["execute"].entered == 2
     assert use["explore"].tool_calls == 1
     assert sum(u.tokens for u in use.values()) == played.episode.usage.tokens > 0

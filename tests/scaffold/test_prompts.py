@@ -22,6 +22,8 @@ DIGESTS = {
     "plan": "2d1a2d4c72b08887",
     "execute": "2577be29bd808775",
     "repair": "48d91f24c48dbf7f",
+    "memory": "75c18d6fd708c283",
+    "note": "64d004cf1d37491b",
     "nudge": "f7054229e9cb01e8",
     "react": "d1bb7c791d49c972",
 }
@@ -38,7 +40,7 @@ def test_no_tool_suggests_it_either(tool: object) -> None:
     assert LOADED.findall(tool.description) == []  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["explore", "plan", "execute", "repair"])
+@pytest.mark.parametrize("name", ["explore", "plan", "execute", "repair", "memory"])
 def test_a_phase_begins_with_its_heading(name: str) -> None:
     assert load(name).text.startswith(f"# {name.capitalize()}\n")
 
@@ -48,7 +50,8 @@ def test_the_texts_are_the_reviewed_ones() -> None:
 
 
 def test_a_scaffold_tells_which_texts_it_uses() -> None:
-    assert set(FacultyScaffold().prompts) == {"system", "explore", "plan", "execute", "repair", "nudge"}
+    phases = {"explore", "plan", "execute", "repair", "memory"}
+    assert set(FacultyScaffold().prompts) == {"system", "note", "nudge"} | phases
     assert "plan" not in FacultyScaffold(plan=None).prompts
     assert set(react().prompts) == {"react", "nudge"}
 

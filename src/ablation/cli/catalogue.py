@@ -30,10 +30,11 @@ def _without(faculty: str) -> FacultyScaffold:
 
 
 SCAFFOLDS: Mapping[str, tuple[Callable[[], Scaffold], str]] = {
-    "full": (FacultyScaffold, "explore, plan, execute and repair over tool nodes"),
+    "full": (FacultyScaffold, "explore, plan, execute and repair over tool nodes, and memory"),
     "no-explore": (lambda: _without("explore"), "full without exploring first"),
     "no-plan": (lambda: _without("plan"), "full without a plan"),
     "no-repair": (lambda: _without("repair"), "full without repairing what failed"),
+    "no-memory": (lambda: _without("memory"), "full, but a trial ends where the subject's window is full"),
     "react": (react, "a plain loop of model and tools"),
     "reference": (Reference, "control: plays the scenario's own procedure; must always succeed"),
     "nothing": (Nothing, "control: does nothing; must never succeed"),

@@ -48,6 +48,8 @@ class SubjectRequest(BaseModel):
     else. None where nobody said a price: the table was looked in when the study was asked for."""
     request_timeout_s: float = 120.0
     request_attempts: int = PATIENT.attempts
+    context_window: int | None = None
+    """Tokens the subject takes at once; None to find out."""
     requests_at_once: int | None = None
     requests_per_minute: int | None = None
     vllm_host: str = ""
@@ -73,6 +75,7 @@ class SubjectRequest(BaseModel):
                 "program": self.vllm_program,
                 "arguments": self.vllm_arguments,
             },
+            "window": self.context_window,
         }
         if self.price is not None:
             settings["price"] = _as_price(self.price)
@@ -97,7 +100,8 @@ class SubjectRequest(BaseModel):
 def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
     """Return what the options ask for; None where they name no model."""
     if options["model"] is None:
-        given = [name for name in ("base_url", "price", "headers", "settings", *_VLLM) if options[name]]
+        alone = ("base_url", "price", "headers", "settings", "context_window", *_VLLM)
+        given = [name for name in alone if options[name]]
         if given:
             names = {"headers": "header", "settings": "set", "vllm_arguments": "vllm-arg"}
             wrong = " and ".join(f"--{names.get(name, name).replace('_', '-')}" for name in given)
@@ -113,6 +117,7 @@ def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
         price=options["price"] or _looked_up(options),
         request_timeout_s=options["request_timeout"],
         request_attempts=options["request_attempts"],
+        context_window=options["context_window"],
         requests_at_once=options["requests_at_once"],
         requests_per_minute=options["requests_per_minute"],
         vllm_host=options["vllm_host"],
@@ -283,6 +288,13 @@ _ASKING: tuple[Callable[[Any], Any], ...] = (
         default=5,
         show_default=True,
         help="How often the subject is asked for one answer before its server has failed.",
+    ),
+    click.option(
+        "--context-window",
+        type=click.IntRange(min=1),
+        metavar="TOKENS",
+        help="Tokens the subject takes at once, its answer among them. "
+        "[default: what its server says, or what is known of its name]",
     ),
     click.option(
         "--requests-at-once",

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scaffold.broker.lineage import Lineage
 from scaffold.broker.pace import UNPACED, Pace, Pacer
 from scaffold.budget import Meter
+from scaffold.counting import PlainGauge
 from scaffold.errors import BudgetSpent, ContextFull, KeyRevoked
 from scaffold.events import Asked, Replied
 from scaffold.protocols import ModelOfGenerations, RecallingModel, RelayingModel
 from scaffold.types import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from scaffold.broker.census import Census, Sighting
     from scaffold.broker.key import Key
     from scaffold.broker.purse import Purse
     from scaffold.events import Event
-    from scaffold.protocols import Model, Subject
+    from scaffold.protocols import Gauge, Model, Subject
     from scaffold.types import Budget, ToolCall
 
 __all__ = ["Broker", "Paces"]
@@ -70,6 +72,10 @@ class Broker:
         self._keys: dict[bytes, Key] = {}
         self.closed: str | None = None
         """Why nobody is to ask anything any more; None while somebody may."""
+
+    def gauge(self) -> Gauge:
+        """What can be known of a request to the subject before it is sent."""
+        return getattr(self.model, "gauge", None) or PlainGauge()
 
     @property
     def serves(self) -> str | None:
@@ -169,6 +175,8 @@ class Broker:
         added: tuple[dict[str, str], ...],
         settings: dict[str, Any] | None = None,
         known: R | None = None,
+        beside: int | None = None,
+        fits: Callable[[], Awaitable[None]] | None = None,
     ) -> R:
         """Make one call with a key, for `Key` alone.
 
@@ -179,6 +187,8 @@ class Broker:
             added: what is new in the conversation.
             settings: what is new beside it.
             known: the answer where it was given before: nobody is asked, and no place is waited for.
+            beside: where the call is made beside the conversation, how much of that stands before `added`.
+            fits: raises `ContextFull` where the call is not worth making; then it is not.
 
         Raises:
             BudgetSpent, KeyRevoked, ModelFailed: as `Key.ask`.
@@ -189,6 +199,9 @@ class Broker:
         if lineage.hold is not None:
             await lineage.hold()
         meter.check()
+        if fits is not None and known is None:
+            with _outgrown(key):
+                await fits()
         pacer = self._pacer if known is None else _UNHURRIED
         with meter.waiting():
             await pacer.enter()
@@ -199,15 +212,16 @@ class Broker:
                 step = key.step = meter.before_call()
                 emit(
                     Asked(
-                        step=step, faculty=by, added=added, settings=settings or {}, generation=key.generation
+                        step=step,
+                        faculty=by,
+                        added=added,
+                        settings=settings or {},
+                        beside=beside,
+                        generation=key.generation,
                     )
                 )
-                try:
+                with _outgrown(key):
                     reply = await send() if known is None else known
-                except ContextFull as full:
-                    if key.calls:
-                        raise BudgetSpent("context") from full
-                    raise
             finally:
                 pacer.leave()
         meter.spend(reply.usage)
@@ -217,6 +231,17 @@ class Broker:
         emit(_replied(step, by, reply, key.generation))
         self.check(key)
         return reply
+
+
+@contextmanager
+def _outgrown(key: Key) -> Iterator[None]:
+    """Count a conversation that has grown too long as a spent budget; one that began so is a fault."""
+    try:
+        yield
+    except ContextFull as full:
+        if key.calls:
+            raise BudgetSpent("context") from full
+        raise
 
 
 def _digest(token: str) -> bytes:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from scaffold.broker.hearing import Hearing
+from scaffold.counting import Counter
+from scaffold.errors import ContextFull
 from scaffold.protocols import RelayingModel
 from scaffold.types import Usage
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from scaffold.broker.lineage import Lineage
     from scaffold.protocols import Tool
-    from scaffold.types import Relayed, Reply
+    from scaffold.types import Count, Relayed, Reply, Window
 
 __all__ = ["Key"]
 
@@ -53,7 +55,12 @@ class Key:
     began: float = 0.0
     """When its loop did, in seconds after the trial's clock started."""
     ended: float | None = None
+    counter: Counter = field(init=False, repr=False)
+    """Knows how long its loop's next request is."""
     _hearing: Hearing = field(default_factory=Hearing, repr=False)
+
+    def __post_init__(self) -> None:
+        self.counter = Counter(self.lineage.broker.gauge())
 
     async def ask(
         self,
@@ -64,8 +71,9 @@ class Key:
         seed: int | None = None,
         by: str = "",
         added: tuple[dict[str, str], ...] = (),
+        beside: int | None = None,
     ) -> Reply:
-        """Ask the subject.
+        """Ask the subject, unless the request is longer than it can take.
 
         Args:
             messages: the conversation.
@@ -74,21 +82,35 @@ class Key:
             seed: for subjects that take one.
             by: the faculty that asks, for the record.
             added: instructions that are new in the conversation, for the record.
+            beside: how many messages of the conversation are asked about, where it does not go on with this.
 
         Raises:
             BudgetSpent: nothing is left for another call, or the conversation has grown too long.
             KeyRevoked: nothing is to be asked any more, or the answer came too late to be handed on.
             ModelFailed: the subject's server gave no usable answer.
+            ContextFull: the very first request is too long.
         """
-        broker = self.lineage.broker
+        broker, counter = self.lineage.broker, self.counter
         known = None
         if broker.recalling is not None:
             known = broker.recalling.recall(messages, tools=tools, tool_choice=tool_choice, seed=seed)
 
+        async def fits() -> None:
+            window = await counter.window()
+            if window.room is None:
+                return
+            count = await counter.count(messages, tools=tools, tool_choice=tool_choice, limit=window.room)
+            if count.tokens > window.room:
+                raise ContextFull(_too_long(count, window), attempts=0)
+
         async def send() -> Reply:
             return await broker.answering(self).ask(messages, tools=tools, tool_choice=tool_choice, seed=seed)
 
-        return await broker.carry(self, send, by=by, added=added, known=known)
+        reply = await broker.carry(
+            self, send, by=by, added=added, known=known, beside=beside, fits=fits
+        )
+        counter.answered(messages, reply.usage, tools=tools, tool_choice=tool_choice)
+        return reply
 
     async def relay(self, request: Mapping[str, Any], *, by: str, seed: int | None = None) -> Relayed:
         """Have the subject answer a request of the chat-completions protocol as it is.
@@ -123,3 +145,11 @@ class Key:
         self.calls += 1
         self.tool_calls += len(reply.calls)
         self.usage += reply.usage
+
+
+def _too_long(count: Count, window: Window) -> str:
+    return (
+        f"the request has {count.tokens} tokens (counted by {count.counted_by}) and the answer may need "
+        f"{window.reserve} more, but {window.said_by} says that the subject takes {window.tokens}: give it a "
+        "longer window (--context-window, or where its server is started), fewer tools, or a shorter task"
+    )

@@ -2,7 +2,8 @@
 
 from scaffold.faculties.execute import Execute
 from scaffold.faculties.explore import Explore
+from scaffold.faculties.memory import Memory
 from scaffold.faculties.plan import Plan
 from scaffold.faculties.repair import Repair
 
-__all__ = ["Execute", "Explore", "Plan", "Repair"]
+__all__ = ["Execute", "Explore", "Memory", "Plan", "Repair"]

@@ -13,6 +13,7 @@ from scaffold.models.simulated import PROFILES, Profile, SimulatedSubject
 from scaffold.models.specs import SPECS, parse_subject
 from scaffold.models.text_tools import TextTools, TextToolsSubject
 from scaffold.models.vllm import VllmServer, VllmSubject, vllm_subject
+from scaffold.models.window import window_of
 
 __all__ = [
     "FREE",
@@ -43,4 +44,5 @@ __all__ = [
     "parse_subject",
     "price_of",
     "vllm_subject",
+    "window_of",
 ]

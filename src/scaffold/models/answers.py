@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from scaffold.counting import BYTES_PER_TOKEN
 from scaffold.models.parsing import TOO_DEEP, nested_too_deeply
 from scaffold.models.price import FREE, Price
 from scaffold.types import Reply, ToolCall, Usage
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["reply_from"]
 
-BYTES_PER_TOKEN = 4
-"""A usual mean, for servers that report no usage."""
 
 
 def reply_from(

@@ -148,6 +148,16 @@ class PooledChatOpenAI(ChatOpenAI):
             seconds=time.perf_counter() - started,
         )
 
+    @property
+    def transport(self) -> Transport | None:
+        """The way to the server; None while not connected."""
+        return None if self._endpoint is None else self._endpoint.transport
+
+    @property
+    def writer(self) -> ConversationWriter:
+        """What was written of the conversations, for who wants to know a request's size before it is sent."""
+        return self._writer
+
     async def relay(self, request: Mapping[str, Any], settings: bytes) -> tuple[dict[str, Any], Completion]:
         """Ask the server what a client asks, in the client's own words, and return its answer as it is, too.
 

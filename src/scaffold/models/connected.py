@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.messages import AIMessage, convert_to_messages
 
+from scaffold.counting import PlainGauge
 from scaffold.errors import ContextFull, ModelFailed
 from scaffold.models.answers import reply_from
 from scaffold.models.conversion import answer_from, call_options, relayed
 from scaffold.models.encoding import tool_schemas
 from scaffold.models.endpoint import too_long
+from scaffold.models.gauge import ServerGauge
 from scaffold.models.price import FREE, Price
 from scaffold.models.sampling import AS_USUAL, Calling
+from scaffold.models.window import window_of_chat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
@@ -64,6 +67,9 @@ class PooledModel:
     seed_each_turn: bool = False
     """Each turn has a seed of its own, made from the trial's: a model that hardly heeds the conversation
     would say the same again and again under one."""
+    window: int | None = None
+    """Tokens the subject takes at once; None to find out."""
+    tokenizer: Callable[[str], int] | None = None
     _known: dict[object, bytes] = field(default_factory=dict, init=False, repr=False)
     """Settings by what they are made from: tools and seed are the same throughout a trial."""
 
@@ -90,6 +96,16 @@ class PooledModel:
             seconds=completion.seconds,
             attempts=completion.attempts,
             price=self.price,
+        )
+
+    @cached_property
+    def gauge(self) -> ServerGauge:
+        """What can be known of a request before it is sent."""
+        return ServerGauge(
+            self.chat,
+            settings=lambda tools, choice: self._settings(tools, choice, None),
+            window=self.window,
+            tokenizer=self.tokenizer,
         )
 
     @property
@@ -131,6 +147,15 @@ class LangChainModel:
     chat: BaseChatModel
     price: Price = FREE
     calling: Calling = AS_USUAL
+    window: int | None = None
+    """Tokens the subject takes at once; None to find out."""
+    tokenizer: Callable[[str], int] | None = None
+
+    @cached_property
+    def gauge(self) -> PlainGauge:
+        """What can be known of a request before it is sent."""
+        window = window_of_chat(self.chat, name=self.serves, given=self.window)
+        return PlainGauge(window=window, tokenizer=self.tokenizer)
 
     @cached_property
     def seeded(self) -> bool:

@@ -61,12 +61,7 @@ class ConversationWriter:
             settings: The rest of the request, a JSON object with something in it.
             messages: What it is about.
         """
-        body, count = self._take(messages)
-        for message in messages[count:]:
-            if count:
-                body += b","
-            body += _dumps(self._converted(message))
-            count += 1
+        body = self._write(messages)
         length = len(body)
         body += b"]," + settings[1:]
         yield body
@@ -74,6 +69,22 @@ class ConversationWriter:
         with suppress(BufferError):
             del body[length:]
             self._keep(body, messages)
+
+    def size(self, settings: bytes, messages: Sequence[BaseMessage]) -> int:
+        """Return the bytes of a request's body; what had to be written for it is kept for the request."""
+        body = self._write(messages)
+        self._keep(body, messages)
+        return len(body) + len(b"],") + len(settings) - 1
+
+    def _write(self, messages: Sequence[BaseMessage]) -> bytearray:
+        """Write what was not written before; the body is the caller's, to be used and kept."""
+        body, count = self._take(messages)
+        for message in messages[count:]:
+            if count:
+                body += b","
+            body += _dumps(self._converted(message))
+            count += 1
+        return body
 
     @cached_property
     def _usual(self) -> bool:

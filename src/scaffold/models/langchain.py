@@ -17,7 +17,7 @@ from scaffold.models.price import NOT_KNOWN, Price
 from scaffold.models.sampling import AS_USUAL, Calling
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from scaffold.protocols import Model
 
@@ -33,16 +33,21 @@ class ChatSubject:
     calling: Calling = AS_USUAL
     price: Price = NOT_KNOWN
     pace: Pace = UNPACED
+    window: int | None = None
+    """Tokens it takes at once, its answer among them; None for what is known of it."""
+    tokenizer: Callable[[str], int] | None = None
+    """Counts the tokens of a text as the subject would."""
     simulated: bool = False
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Model]:
         """Open the model's pool where it has one of ours."""
+        sizes: dict[str, Any] = {"window": self.window, "tokenizer": self.tokenizer}
         if isinstance(self.chat, PooledChatOpenAI) and self.chat.speaks_completions:
             async with self.chat.connected() as chat:
-                yield PooledModel(chat=chat, price=self.price, calling=self.calling)
+                yield PooledModel(chat=chat, price=self.price, calling=self.calling, **sizes)
         else:
-            yield LangChainModel(chat=self.chat, price=self.price, calling=self.calling)
+            yield LangChainModel(chat=self.chat, price=self.price, calling=self.calling, **sizes)
 
 
 def chat_model(place: str, settings: Mapping[str, Any]) -> BaseChatModel:

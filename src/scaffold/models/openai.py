@@ -57,6 +57,10 @@ class OpenAISubject:
     patience: Patience = PATIENT
     pace: Pace = UNPACED
     """What the server bears: shared by all subjects of one address in a study."""
+    window: int | None = None
+    """Tokens it takes at once, its answer among them; None to ask the server, or to know it by its name."""
+    tokenizer: Callable[[str], int] | None = None
+    """Counts the tokens of a text as the subject would; servers that have one of their own are asked."""
     on_retry: Callable[[Retry], None] | None = field(default=None, repr=False)
     simulated: bool = field(default=False, init=False)
 
@@ -82,11 +86,16 @@ class OpenAISubject:
         """
         chat = self.chat()
         if not chat.speaks_completions:
-            yield LangChainModel(chat=chat, price=self.price)
+            yield LangChainModel(chat=chat, price=self.price, window=self.window, tokenizer=self.tokenizer)
             return
         async with chat.connected(patience=self.patience, on_retry=self.on_retry) as connected:
             yield PooledModel(
-                chat=connected, price=self.price, calling=self.calling, seeded=self.sampling.seeded
+                chat=connected,
+                price=self.price,
+                calling=self.calling,
+                seeded=self.sampling.seeded,
+                window=self.window,
+                tokenizer=self.tokenizer,
             )
 
     def chat(self) -> PooledChatOpenAI:

@@ -44,6 +44,8 @@ class SubjectSettings(TypedDict, total=False):
     """For one request."""
     patience: Patience
     """How often, and how long apart, a server that fails is asked again."""
+    window: int | None
+    """Tokens the subject takes at once, its answer among them; None to find out."""
     pace: Pace
     """How many requests at once and a minute the server is sent."""
     vllm: VllmSettings
@@ -115,12 +117,12 @@ def _vllm(name: str, settings: SubjectSettings) -> Subject:
 
 def _langchain(name: str, settings: SubjectSettings) -> Subject:
     sampling = settings.get("sampling", Sampling())
-    taken = _taken(settings, "calling", "price", "pace")
+    taken = _taken(settings, "calling", "price", "pace", "window")
     return ChatSubject(chat=chat_model(name, sampling.body()), name=f"langchain:{name}", **taken)
 
 
 def _simulated(name: str, settings: SubjectSettings) -> Subject:
-    return SimulatedSubject(profile=character(name), **_taken(settings, "price", "pace"))
+    return SimulatedSubject(profile=character(name), **_taken(settings, "price", "pace", "window"))
 
 
 SPECS: Mapping[str, str] = {

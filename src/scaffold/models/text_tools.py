@@ -11,6 +11,7 @@ import json
 import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -29,9 +30,9 @@ from scaffold.models.price import Price, price_of
 from scaffold.models.text_calls import parse_calls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from scaffold.protocols import Model, Subject, Tool
+    from scaffold.protocols import Gauge, Model, Subject, Tool
     from scaffold.types import Reply
 
 __all__ = ["HOW_TO_CALL", "TextTools", "TextToolsSubject"]
@@ -52,8 +53,14 @@ class _Run(NamedTuple):
     """Messages between two answers of the subject, as the one message they became."""
 
     first: weakref.ref[BaseMessage]
+    last: weakref.ref[BaseMessage]
+    """A conversation that began anew has a run with the same beginning, and as long."""
     length: int
     translated: BaseMessage
+
+    def of(self, run: Sequence[BaseMessage]) -> bool:
+        """Whether these are the messages."""
+        return self.first() is run[0] and self.last() is run[-1] and self.length == len(run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +93,21 @@ class TextTools:
         Raises:
             ModelFailed: the model underneath gave no usable answer.
         """
-        reply = await self.model.ask(self._translated(messages, tools), tools=(), seed=seed)
+        reply = await self.model.ask(self.translated(messages, tools), tools=(), seed=seed)
         if tool_choice == "none" or not tools:
             return reply
         calls = parse_calls(reply.text, prefix=f"text_{len(messages)}")
         told = {name: getattr(reply.message, name) for name in ("response_metadata", "usage_metadata")}
         return replace(reply, message=message_of(reply.text, calls, **told), calls=calls)
 
-    def _translated(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
+    @cached_property
+    def gauge(self) -> Gauge | None:
+        """As the model underneath, for what it will be sent."""
+        gauge: Gauge | None = getattr(self.model, "gauge", None)
+        return None if gauge is None else _TranslatedGauge(gauge, self.translated)
+
+    def translated(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
+        """Return a conversation as the model underneath is sent it."""
         translated: list[BaseMessage] = []
         for role, group in groupby(messages, key=_role):
             run = list(group)
@@ -111,18 +125,52 @@ class TextTools:
     def _once(self, run: list[BaseMessage], translate: Any) -> BaseMessage:
         key = id(run[0])
         known = self._runs.get(key)
-        if known is None or known.first() is not run[0] or known.length != len(run):
+        if known is None or not known.of(run):
 
             def forget(_: object) -> None:
                 self._runs.pop(key, None)
 
-            known = _Run(weakref.ref(run[0], forget), len(run), translate(run))
+            known = _Run(weakref.ref(run[0], forget), weakref.ref(run[-1]), len(run), translate(run))
             self._runs[key] = known
         return known.translated
 
     def _instructed(self, system: BaseMessage | None, tools: Sequence[Tool]) -> SystemMessage:
         before = f"{system.text}\n\n" if system is not None else ""
         return SystemMessage(before + HOW_TO_CALL + "\n".join(_described(tools)))
+
+
+class _TranslatedGauge:
+    """The gauge of the model underneath, asked about translated conversations."""
+
+    def __init__(
+        self,
+        gauge: Gauge,
+        translated: Callable[[Sequence[BaseMessage], Sequence[Tool]], Sequence[BaseMessage]],
+    ) -> None:
+        self.tokenizer = gauge.tokenizer
+        self.window = gauge.window
+        self._gauge = gauge
+        self._translated = translated
+
+    def size(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+    ) -> int | None:
+        del tool_choice
+        return self._gauge.size(self._translated(messages, tools), tools=())
+
+    async def tokens(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Tool],
+        tool_choice: Literal["auto", "none"] = "auto",
+    ) -> int | None:
+        del tool_choice
+        return await self._gauge.tokens(self._translated(messages, tools), tools=())
 
 
 def _role(message: BaseMessage) -> Literal["assistant", "user", "system"]:

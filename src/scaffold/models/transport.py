@@ -131,6 +131,11 @@ class HttpTransport:
         async with session:
             yield cls(session, url, timeout_s=timeout_s)
 
+    def at_root(self) -> HttpTransport:
+        """The same connections, above the `/v1` of the address: where servers keep what is their own."""
+        root = self._base.with_path(self._base.path.rstrip("/").removesuffix("/v1"), keep_query=True)
+        return HttpTransport(self._session, root, timeout_s=self._timeout_s)
+
     async def post(self, path: str, body: Buffer, /) -> Answer:
         """Send a JSON body to a path below the address."""
         payload = body if len(body) < LARGEST_PLAIN_BODY else BytesIO(body)

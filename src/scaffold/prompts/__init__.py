@@ -9,7 +9,7 @@ from importlib import resources
 
 __all__ = ["NAMES", "Prompt", "load"]
 
-NAMES = ("system", "explore", "plan", "execute", "repair", "nudge", "react")
+NAMES = ("system", "explore", "plan", "execute", "repair", "memory", "note", "nudge", "react")
 
 
 @dataclass(frozen=True, kw_only=True)

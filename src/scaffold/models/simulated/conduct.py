@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from scaffold.models.simulated.errands import ERRANDS, LOOK_AROUND
+from scaffold.models.simulated.notes import written
 from scaffold.models.simulated.planted import FACULTIES, Planted
 from scaffold.models.simulated.playbook import AtALoss, Move, Playbook
 from scaffold.models.simulated.profiles import Mind, Profile, Sure
@@ -58,6 +59,8 @@ class _BySkill:
         mind = Mind(profile=self.profile, seed=view.seed)
         if view.answers == 0 and mind.does("refuse", self.profile.refusal):
             return None
+        if view.phase == "memory":
+            return Move(say=written(view))
         move = _playbook(self.playbooks, view).next(view, mind)
         if move.tool is None or mind.does(f"format {view.answers}", self.profile.tool_format):
             return move

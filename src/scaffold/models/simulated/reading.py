@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from scaffold.models.simulated.acts import Act
+from scaffold.models.simulated.notes import remembered
 from scaffold.models.text_calls import parse_calls
 from scaffold.models.text_tools import HOW_TO_CALL
 
@@ -25,29 +27,8 @@ TASK = re.compile(r"^# Task\s*$(.*)", re.MULTILINE | re.DOTALL)
 """What follows this heading in the system message is the instruction."""
 SAID = re.compile(r"^(?P<intent>\w+): (?P<detail>.*?)(?: \(again: (?P<again>.*)\))?$")
 RESULT = re.compile(r"(?:\A|\n\n)Result:\n")
-FAILED = re.compile(r"\[exit status \d+\]|\[ended after|\[it has already ended\]")
 GARBLED = "malformed"
 """The argument under which the client hands back a call that it could not parse."""
-
-
-@dataclass(kw_only=True)
-class Act:
-    """One call the subject made, the words it said with it, and what came of it."""
-
-    intent: str
-    detail: str
-    again: str | None
-    """The trouble in spite of which it was repeated."""
-    tool: str
-    arguments: Mapping[str, Any]
-    phase: int
-    """How many phases had begun."""
-    result: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether the result says so, in the words of the built-in tools."""
-        return FAILED.search(self.result) is not None
 
 
 @dataclass(kw_only=True)
@@ -64,6 +45,7 @@ class View:
     phase: str = ""
     """The heading of the latest prompt that has one, in lower case."""
     phases: list[str] = field(default_factory=list)
+    """As they took over from each other; one that is prompted for again goes on."""
     turns: int = 0
     """Answers since that prompt."""
     plan: str | None = None
@@ -116,13 +98,22 @@ def _hear(view: View, text: str, awaiting: list[Act]) -> None:
         view.instruction = NOTE.split(said)[0]
     if note := NOTE.search(said):
         view.note = note[1].strip()
+        _recall(view)
     if view.text_tools:
         for act, result in zip(awaiting, RESULT.split(said)[1:], strict=False):
             act.result = result
     for heading in PHASE.findall(text):
-        view.phase = heading.lower()
-        view.phases.append(view.phase)
-        view.turns = 0
+        if heading.lower() != view.phase:
+            view.phase = heading.lower()
+            view.phases.append(view.phase)
+            view.turns = 0
+
+
+def _recall(view: View) -> None:
+    """Go on from what was noted, as if nothing had been left out."""
+    if (known := remembered(view.note)) is not None:
+        view.acts, view.answers, view.plan = known.acts, known.answers, known.plan
+        view.phases, view.phase = known.phases, next(reversed(known.phases), "")
 
 
 def _remember(view: View, message: Mapping[str, Any]) -> dict[str, Act]:

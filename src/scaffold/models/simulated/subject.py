@@ -36,6 +36,8 @@ class SimulatedSubject:
     """Its skills, or what was planted for it."""
     price: Price = FREE
     pace: Pace = UNPACED
+    window: int | None = None
+    """Tokens it is to take at once, at four bytes a token; None for no end."""
     simulated: bool = field(default=True, init=False)
 
     @property
@@ -53,4 +55,4 @@ class SimulatedSubject:
             use_responses_api=False,
         )
         async with chat.connected(transport=SimulatedTransport(self.profile)) as connected:
-            yield PooledModel(chat=connected, price=self.price)
+            yield PooledModel(chat=connected, price=self.price, window=self.window)
