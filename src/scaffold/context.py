@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from langchain_core.messages import HumanMessage
-
 from scaffold.bench import Bench
 from scaffold.broker import Broker
 from scaffold.conversation import Conversation
@@ -20,7 +18,7 @@ from scaffold.types import Episode, FacultyUse, Reply, Stop, ToolOutcome, Update
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import BaseMessage, HumanMessage
 
     from environments import Environment, Gate
     from scaffold.broker import Key
@@ -167,12 +165,12 @@ class Context:
         self._settle_unrunnable(reply.calls)
         return reply
 
-    async def aside(self, faculty: str, prompt: Prompt, *, upto: int) -> Reply:
+    async def aside(self, faculty: str, question: HumanMessage, *, upto: int) -> Reply:
         """Ask beside the conversation, for words only: neither the question nor the answer joins it.
 
         Args:
             faculty: that asks.
-            prompt: what is asked.
+            question: what is asked.
             upto: how many of the conversation's messages it is asked about.
 
         Raises:
@@ -183,9 +181,9 @@ class Context:
         self.emit(FacultyEntered(step=self.key.step, faculty=faculty, generation=self.key.generation))
         return await self._ask(
             faculty,
-            [*self.conversation.messages[:upto], HumanMessage(content=prompt.text)],
+            [*self.conversation.messages[:upto], question],
             tool_choice="none",
-            added=({"role": "user", "content": prompt.text},),
+            added=(*self.conversation.added(), {"role": "user", "content": str(question.text)}),
             beside=upto,
         )
 
@@ -227,7 +225,9 @@ class Context:
         asked = self.conversation.messages if messages is None else messages
         return await self.key.counter.count(asked, tools=self.bench.tools, limit=limit)
 
-    async def begin_anew(self, faculty: str, note: str, *, upto: int) -> Compacted:
+    async def begin_anew(
+        self, faculty: str, note: str, *, upto: int, before: Count | None = None
+    ) -> Compacted:
         """Begin the conversation anew with a note in place of all that stands between its head and `upto`.
 
         Whoever acts next is told its prompt again. The calls of a turn have to be settled before.
@@ -236,9 +236,10 @@ class Context:
             faculty: that has it so.
             note: the message that stands for what is dropped.
             upto: where an exchange begins, or the end.
+            before: what the conversation was counted to have, if it was.
         """
-        before, window = await self.count(), await self.window()
-        kept = len(self.conversation.messages) - upto
+        before, window = before or await self.count(), await self.window()
+        added, kept = self.conversation.added(), len(self.conversation.messages) - upto
         dropped = self.conversation.begin_anew(note, upto=upto)
         after = await self.count()
         self.began_with = after.tokens
@@ -250,6 +251,7 @@ class Context:
             dropped=len(dropped),
             kept=kept,
             digest=digest_of(dropped),
+            added=added,
             tokens_before=before.tokens,
             tokens_after=after.tokens,
             counted_by=before.counted_by,

@@ -49,7 +49,7 @@ class Asked:
     settings: dict[str, Any] = field(default_factory=dict)
     """What a program inside the machine set beside its messages, where that changed: model, tools, ..."""
     beside: int | None = None
-    """Where it was asked beside the conversation: how many of its messages stood before what was added."""
+    """Where the last of what was added is a question beside the conversation: to how many of its messages."""
     generation: int = 0
 
 
@@ -115,6 +115,8 @@ class Compacted:
     """The last messages, which go on after the note, whole exchanges of them."""
     digest: str
     """Of the messages that were dropped; see `scaffold.retelling.digest_of`."""
+    added: tuple[dict[str, str], ...]
+    """What had been added to the conversation before, and nobody had asked yet."""
     tokens_before: int
     tokens_after: int
     counted_by: str

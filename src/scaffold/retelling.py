@@ -77,6 +77,7 @@ class Retelling:
                 self._ran(event)
             case "compacted":
                 self._settle()
+                self.messages += [_instruction(message) for message in event["added"]]
                 head, kept = event["head"], event["head"] + event["dropped"]
                 note = HumanMessage(content=event["note"])
                 self.messages = [*self.messages[:head], note, *self.messages[kept:]]
@@ -86,11 +87,9 @@ class Retelling:
         added = [_instruction(message) for message in event["added"]]
         upto = event.get("beside")
         self._beside = upto is not None
-        if upto is not None:
-            self.sent = [*self.messages[:upto], *added]
-        else:
-            self.messages += added
-            self.sent = tuple(self.messages)
+        question = [] if upto is None else [added.pop()]
+        self.messages += added
+        self.sent = [*self.messages[:upto], *question]
 
     def _ran(self, event: Mapping[str, Any]) -> None:
         """Know an answer by its call; answers stand in the order of the calls, whichever came first."""

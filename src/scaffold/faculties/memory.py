@@ -76,15 +76,17 @@ class Memory:
 
     async def __call__(self, _: State, context: Context, /) -> Update:
         """Take the one turn; a subject that writes nothing leaves the conversation as it was."""
-        upto = await self._upto(context)
+        before, question = await context.count(), HumanMessage(content=self.prompt.text)
+        upto = await self._upto(context, question)
         if upto is None:
             return Update()
-        reply = await context.aside("memory", self.prompt, upto=upto)
+        reply = await context.aside("memory", question, upto=upto)
         if reply.text.strip():
-            await context.begin_anew("memory", f"{self.note.text}\n\n{reply.text}", upto=upto)
+            note = f"{self.note.text}\n\n{reply.text}"
+            await context.begin_anew("memory", note, upto=upto, before=before)
         return Update()
 
-    async def _upto(self, context: Context) -> int | None:
+    async def _upto(self, context: Context, question: HumanMessage) -> int | None:
         """Return up to where the note is to tell; None where there is nothing to tell that fits a request."""
         messages, begins = context.conversation.messages, context.conversation.exchanges()
         room = (await context.window()).room
@@ -92,7 +94,6 @@ class Memory:
             upto = begins[-kept] if kept else len(messages)
             if room is None:
                 return upto
-            question = [*messages[:upto], HumanMessage(content=self.prompt.text)]
-            if (await context.count(question, limit=room)).tokens <= room:
+            if (await context.count([*messages[:upto], question], limit=room)).tokens <= room:
                 return upto
         return None
