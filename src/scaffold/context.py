@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scaffold.broker import Key
     from scaffold.budget import Meter
     from scaffold.events import Event
+    from scaffold.models.recorded import Turn
     from scaffold.oversight import Watch
     from scaffold.prompts import Prompt
     from scaffold.protocols import Model, Tool
@@ -209,6 +210,12 @@ class Context:
         self._use(faculty, turns=1, tokens=reply.usage.tokens, seconds=time.perf_counter() - started)
         return reply
 
+    @property
+    def ahead(self) -> Turn | None:
+        """Where a recorded trial is taken through again: the next question on its record."""
+        ahead: Turn | None = getattr(self.key.lineage.broker.answering(self.key), "ahead", None)
+        return ahead
+
     async def window(self) -> Window:
         """How much the subject takes at once; looked up once."""
         return await self.key.counter.window()
@@ -246,7 +253,6 @@ class Context:
         event = Compacted(
             step=self.key.step,
             faculty=faculty,
-            note=note,
             head=self.conversation.head,
             dropped=len(dropped),
             kept=kept,

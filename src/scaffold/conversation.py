@@ -68,7 +68,13 @@ class Conversation:
         Returns:
             What is left out.
         """
-        dropped = tuple(self._messages[self.head : upto])
-        self._messages = [*self._messages[: self.head], HumanMessage(content=note), *self._messages[upto:]]
+        before, dropped, kept = (
+            self._messages[: self.head],
+            self._messages[self.head : upto],
+            self._messages[upto:],
+        )
+        self._messages = before
+        self.say(note)
+        self._messages += kept
         self.replies = 0
-        return dropped
+        return tuple(dropped)

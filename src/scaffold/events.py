@@ -98,16 +98,15 @@ class ToolRan:
 class Compacted:
     """The conversation began anew with a note of what it was. The next request does not extend the last.
 
-    It begins with the same messages as before (system and instruction), then come the note and the messages
-    that were kept. What was dropped stays on the record, in the events before this one.
+    It begins with the same messages as before (system and instruction), then come the note, which is the
+    first message of the next `Asked`, and the messages that were kept. What was dropped stays on the record,
+    in the events before this one.
     """
 
     kind: ClassVar[str] = "compacted"
     step: int
     """The call in which the note was written."""
     faculty: str
-    note: str
-    """The message that stands for what was dropped, whole."""
     head: int
     """Messages in front that every request begins with."""
     dropped: int

@@ -63,6 +63,8 @@ class Retelling:
         self._calls: list[Mapping[str, Any]] = []
         self._answers: dict[int, str] = {}
         self._beside = False
+        self._note_at: int | None = None
+        """Where the note belongs that the next request tells, in a conversation that began anew."""
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take in the next event; those that say nothing about the conversation pass."""
@@ -78,13 +80,15 @@ class Retelling:
             case "compacted":
                 self._settle()
                 self.messages += [_instruction(message) for message in event["added"]]
-                head, kept = event["head"], event["head"] + event["dropped"]
-                note = HumanMessage(content=event["note"])
-                self.messages = [*self.messages[:head], note, *self.messages[kept:]]
+                del self.messages[event["head"] : event["head"] + event["dropped"]]
+                self._note_at = event["head"]
 
     def _asked(self, event: Mapping[str, Any]) -> None:
         self._settle()
         added = [_instruction(message) for message in event["added"]]
+        if self._note_at is not None:
+            self.messages.insert(self._note_at, added.pop(0))
+            self._note_at = None
         upto = event.get("beside")
         self._beside = upto is not None
         question = [] if upto is None else [added.pop()]

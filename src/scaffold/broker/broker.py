@@ -210,16 +210,8 @@ class Broker:
                 if lineage.purse is not None:
                     lineage.purse.check()
                 step = key.step = meter.before_call()
-                emit(
-                    Asked(
-                        step=step,
-                        faculty=by,
-                        added=added,
-                        settings=settings or {},
-                        beside=beside,
-                        generation=key.generation,
-                    )
-                )
+                own: dict[str, Any] = {"settings": settings or {}, "generation": key.generation}
+                emit(Asked(step=step, faculty=by, added=added, beside=beside, **own))
                 with _outgrown(key):
                     reply = await send() if known is None else known
             finally:

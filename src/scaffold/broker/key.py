@@ -106,9 +106,7 @@ class Key:
         async def send() -> Reply:
             return await broker.answering(self).ask(messages, tools=tools, tool_choice=tool_choice, seed=seed)
 
-        reply = await broker.carry(
-            self, send, by=by, added=added, known=known, beside=beside, fits=fits
-        )
+        reply = await broker.carry(self, send, by=by, added=added, known=known, beside=beside, fits=fits)
         counter.answered(messages, reply.usage, tools=tools, tool_choice=tool_choice)
         return reply
 

@@ -56,6 +56,8 @@ class Memory:
 
     async def due(self, context: Context) -> bool:
         """Whether it is to have a turn before the subject is asked anything else."""
+        if (ahead := context.ahead) is not None:
+            return ahead.beside is not None
         if context.conversation.replies <= self.keep:
             return False
         window = await context.window()
@@ -88,6 +90,8 @@ class Memory:
 
     async def _upto(self, context: Context, question: HumanMessage) -> int | None:
         """Return up to where the note is to tell; None where there is nothing to tell that fits a request."""
+        if context.ahead is not None:
+            return context.ahead.beside
         messages, begins = context.conversation.messages, context.conversation.exchanges()
         room = (await context.window()).room
         for kept in range(self.keep, len(begins)):

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["reply_from"]
 
 
-
 def reply_from(
     message: AIMessage,
     *,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from scaffold.models.cache.store import ReplyCache, Shelf
-    from scaffold.protocols import Model, Subject, Tool
+    from scaffold.protocols import Gauge, Model, Subject, Tool
 
 __all__ = ["Cached", "CachedModel", "CachedRelayingModel"]
 
@@ -55,6 +55,12 @@ class CachedModel:
     def seeded(self) -> bool:
         """Whether requests carry a seed; where nothing says so, none is believed in."""
         return bool(getattr(self.model, "seeded", False))
+
+    @property
+    def gauge(self) -> Gauge | None:
+        """As the model's."""
+        gauge: Gauge | None = getattr(self.model, "gauge", None)
+        return gauge
 
     def recall(
         self,

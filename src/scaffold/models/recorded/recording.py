@@ -37,6 +37,8 @@ class Turn:
     """None where no answer came."""
     answers: tuple[Answered, ...] = ()
     """Of its calls, in the order they were had."""
+    beside: int | None = None
+    """Asked beside the conversation: about how many of its messages."""
     seen_inside: bool = False
     """A program inside the machine asked: what came of its calls is in its next question."""
     serves: str = ""
@@ -103,6 +105,7 @@ def _asked(event: Mapping[str, Any]) -> dict[str, Any]:
         "generation": int(event.get("generation") or 0),
         "faculty": str(event.get("faculty") or ""),
         "added": tuple(event.get("added") or ()),
+        "beside": event.get("beside"),
         "answers": (),
         "seen_inside": bool(event.get("settings")) or any(_of_program(each) for each in event["added"]),
     }

@@ -99,8 +99,17 @@ class _Loop:
         self._subject = subject
         self._turns = subject.recording.of_generation(generation)
         self._next = 0
+        self._seen: dict[int, BaseMessage] = {}
+        """What was heard before, by identity: a conversation that begins anew keeps some of it."""
         self._said: AIMessage | None = None
+        self._unheard: Sequence[Answered] = ()
+        """Of the calls of the latest turn in the conversation."""
         self._hearing = Hearing()
+
+    @property
+    def ahead(self) -> Turn | None:
+        """The next question on record; memory asks when it asked then, and about as much."""
+        return self._turns[self._next] if self._next < len(self._turns) else None
 
     @property
     def serves(self) -> str:
@@ -123,7 +132,7 @@ class _Loop:
             EpisodeEnded: it ends here, or the machine answered something else and that was to end it.
         """
         del tools, tool_choice, seed
-        new = _since(messages, self._said)
+        new = [each for each in _since(messages, self._said) if id(each) not in self._seen]
         answers = [(str(m.tool_call_id), str(m.text)) for m in new if isinstance(m, ToolMessage)]
         added = [
             ("system" if isinstance(m, SystemMessage) else "user", str(m.text))
@@ -132,6 +141,7 @@ class _Loop:
         ]
         reply = self._decide(answers, added)
         self._said = reply.message
+        self._seen.update({id(each): each for each in (*new, reply.message)})
         return reply
 
     async def relay(self, request: Mapping[str, Any], *, seed: int | None = None) -> Relayed:
@@ -151,14 +161,18 @@ class _Loop:
 
     def _decide(self, answers: Sequence[tuple[str, str]], added: Sequence[tuple[str, str]]) -> Reply:
         """Hear what was answered and said since the decision before, and take the next one."""
-        before = self._turns[self._next - 1].answers if self._next else ()
-        turn = self._turns[self._next] if self._next < len(self._turns) else None
-        alike = self._heard(before, answers) & self._told(turn, added)
+        turn = self.ahead
+        alike = True
+        if turn is None or turn.beside is None or answers:  # a question may leave the latest answers out
+            alike = self._heard(self._unheard, answers)
+            self._unheard = ()
+        alike &= self._told(turn, added)
         if turn is None or turn.reply is None:
             self._end()
         if not alike and self._subject.stop:
             raise EpisodeEnded("aborted")
         self._next += 1
+        self._unheard = turn.answers or self._unheard
         return self._as_it_reads_now(turn.reply)
 
     def _heard(self, then: Sequence[Answered], now: Sequence[tuple[str, str]]) -> bool:
