@@ -239,7 +239,7 @@ async def test_a_server_killed_in_the_middle_is_started_again_and_the_trials_go_
         run_study(study(subject, seeds=range(20, 24), steps=12), tmp_path / "out", concurrency=2)
     )
     trials = tmp_path / "out/trials"
-    while sum(len(replies(log)) for log in trials.glob("*.jsonl")) < 2:  # noqa: ASYNC110  files tell nobody
+    while sum(len(replies(log)) for log in trials.glob("*.jsonl")) < 2:
         assert not running.done()
         await asyncio.sleep(0.05)
     os.kill(first[0], signal.SIGKILL)
