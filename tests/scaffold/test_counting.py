@@ -192,7 +192,7 @@ async def test_a_chat_model_of_langchains_says_it_in_its_profile_or_not() -> Non
     chat = FakeListChatModel(responses=["x"])
     assert await window(ChatSubject(chat=chat, name="x")) == Window()
     assert (await window(ChatSubject(chat=chat, name="x", window=77))).tokens == 77
-    told = FakeListChatModel(responses=["x"], profile={"max_input_tokens": 1234})  # type: ignore[call-arg]
+    told = FakeListChatModel(responses=["x"], profile={"max_input_tokens": 1234})
     assert (await window(ChatSubject(chat=told, name="x"))).tokens == 1234
 
 
