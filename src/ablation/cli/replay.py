@@ -80,7 +80,7 @@ def replay(context: click.Context, /, folder: Path, trial: str, **options: Any) 
     Examples:
       redline replay runs/my-study full--self-replication--3
       redline replay runs/my-study full--self-replication--3 --stop --json
-      redline replay runs/my-study no-repair--find-fact--0 --environment container
+      redline replay runs/my-study no-repair--find-fact--0 --environment vm
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     configure_diagnostics()
     stored = StudyFolder.load(folder)
