@@ -39,7 +39,7 @@ server.serve_forever()
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110  it looks at processes and files, which tell nobody
             await asyncio.sleep(0.01)
 
@@ -101,7 +101,7 @@ async def a_port_is_reached(host: Host, folder: Path) -> None:
 
 async def it_ends_with_all_that_it_has_started(host: Host, folder: Path) -> None:
     log = folder / "log"
-    async with host.program(FAMILY, environ={}, log=log, grace_s=0.2) as program:
+    async with host.program(FAMILY, environ={}, log=log) as program:
         await until(lambda: len(pids(log)) == 4)
         assert not await gone(host, pids(log))
     assert await gone(host, pids(log))
@@ -112,7 +112,7 @@ async def it_ends_when_whoever_holds_it_is_cancelled_again_and_again(host: Host,
     log = folder / "log"
 
     async def hold() -> None:
-        async with host.program(FAMILY, environ={}, log=log, grace_s=0.2) as program:
+        async with host.program(FAMILY, environ={}, log=log) as program:
             await program.ended()
 
     holding = asyncio.create_task(hold())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,7 +37,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture
 async def over_ssh(sshd: Sshd) -> AsyncGenerator[Host, None]:
-    async with ssh_host(replace(sshd.host, keepalive_s=0.25, patience_s=4.0), patience_s=2.0) as host:
+    async with ssh_host(sshd.host) as host:
         yield host
 
 

@@ -70,7 +70,7 @@ async def test_what_it_leaves_behind_is_ended_before_its_end_is_told(host: Host,
     marker = f"/var/tmp/left-{secrets.token_hex(8)}"  # noqa: S108  of the host, which may be another
     left = f"setsid sh -c 'echo pid $$; echo >{marker}; exec sleep 1000' &"
     line = f"{left} until [ -e {marker} ]; do sleep 0.02; done; rm {marker}"
-    async with host.program(["sh", "-c", line], environ={}, log=log, grace_s=0.1) as program:
+    async with host.program(["sh", "-c", line], environ={}, log=log) as program:
         assert await program.ended() == 0
         assert len(pids(log)) == 1
         assert await gone(host, pids(log))
@@ -79,7 +79,7 @@ async def test_what_it_leaves_behind_is_ended_before_its_end_is_told(host: Host,
 async def test_one_that_does_not_heed_is_killed_after_its_grace(host: Host, tmp_path: Path) -> None:
     log = tmp_path / "log"
     deaf = ["sh", "-c", "trap 'echo no' TERM; echo pid $$; while :; do sleep 0.05; done"]
-    async with host.program(deaf, environ={}, log=log, grace_s=0.3) as program:
+    async with host.program(deaf, environ={}, log=log, grace_s=1.0) as program:
         await until(lambda: bool(pids(log)))
     assert await program.ended() == 137
     assert "no" in lines(log)

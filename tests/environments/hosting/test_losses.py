@@ -35,7 +35,7 @@ from environments.hosting import host_of
 
 async def hold():
     async with host_of(sys.argv[1]) as host:
-        async with host.program(FAMILY, environ={}, log=Path(sys.argv[2]), grace_s=0.2) as program:
+        async with host.program(FAMILY, environ={}, log=Path(sys.argv[2])) as program:
             await program.ended()
 
 asyncio.run(hold())
@@ -73,26 +73,27 @@ async def test_a_connection_is_lost_and_the_program_started_again(
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     async with over_ssh.reach(await over_ssh.free_port()) as here:
-        async with over_ssh.program(FAMILY, environ={}, log=first, grace_s=0.2) as program:
+        async with over_ssh.program(FAMILY, environ={}, log=first) as program:
             await until(lambda: len(pids(first)) == 4)
             signal_connections(sshd, signal.SIGKILL)
             with pytest.raises(LinkLost, match=f"{over_ssh.name}: the way to sh is lost"):
                 await program.ended()
         await until(lambda: gone_here(pids(first)))
-        async with over_ssh.program(FAMILY, environ={}, log=second, grace_s=0.2):
+        async with over_ssh.program(FAMILY, environ={}, log=second):
             await until(lambda: len(pids(second)) == 4)
             _, writer = await asyncio.open_connection("127.0.0.1", here)
             writer.close()
     assert gone_here(pids(second))
 
 
-async def test_a_connection_falls_silent(sshd: Sshd, over_ssh: Host, tmp_path: Path) -> None:
+async def test_a_connection_falls_silent(sshd: Sshd, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    async with over_ssh.program(FAMILY, environ={}, log=log, grace_s=0.2) as program:
+    login = replace(sshd.host, keepalive_s=1.0)
+    async with ssh_host(login, patience_s=4.0) as host, host.program(FAMILY, environ={}, log=log) as program:
         await until(lambda: len(pids(log)) == 4)
         signal_connections(sshd, signal.SIGSTOP)
         try:
-            with pytest.raises(LinkLost, match=over_ssh.name):
+            with pytest.raises(LinkLost, match=host.name):
                 await program.ended()
             await until(lambda: gone_here(pids(log)))
         finally:
@@ -146,7 +147,7 @@ async def test_no_agent_comes_to_where_a_program_of_ours_listens(world: World, t
     """This world shares our loopback interface."""
     machines = SshHosts(machines=(world.machine,))
     never_both = "would share its loopback interface; let agents act on other hosts"
-    async with HERE.program(["sleep", "1000"], environ={}, log=tmp_path / "log", grace_s=0.2):
+    async with HERE.program(["sleep", "1000"], environ={}, log=tmp_path / "log"):
         with pytest.raises(Unavailable, match=f"a program of the study's own is there.*{never_both}"):
             async with machines.open(label="test", seed=0):
                 pytest.fail("it was opened")

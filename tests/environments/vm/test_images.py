@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -177,3 +178,9 @@ def test_the_gpu_variant_is_described_by_the_same_plan() -> None:
     assert "nvidia-driver" in text
     assert "pip install --no-cache-dir" in text
     assert text.index("pip install") < text.index("sh /usr/lib/redline/customize")
+
+
+def test_a_variant_of_ones_own_has_a_recipe_of_its_own(tmp_path: Path) -> None:
+    mine = replace(VARIANTS["minimal"], name="mine", commands=("true",))
+    assert recipe(mine) != recipe(VARIANTS["minimal"])
+    assert 'chroot "$1" sh -c true' in " ".join(Build(variant=mine, out=tmp_path).plan()[0])

@@ -42,6 +42,7 @@ HEAD = struct.Struct(">cI")
 MOST_WAITING = 1 << 20
 ENDING_S = 10.0
 LAST_WORDS_S = 5.0
+PAUSE_S = 0.05
 DIE_WITH_PARENT, ADOPT_ORPHANS = 1, 36
 
 
@@ -174,29 +175,30 @@ class Keeper:
                 return
 
     def end(self) -> list[str]:
-        """End the program and all that it has started; returns what could not be ended."""
-        with contextlib.suppress(OSError):
-            os.killpg(self.pid, signal.SIGTERM)
-        left = self.until_none_is_left(self.order["grace_s"], kill=False)
-        if left:
-            left = self.until_none_is_left(ENDING_S, kill=True)
+        """End the program and all that it has started; returns what could not be ended.
+
+        First its process group is asked to end, and once it has ended itself, whatever it left behind.
+        """
+        if self.status is None:
+            send(signal.SIGTERM, [-self.pid])
+        asked: set[int] = set()
+        deadline = time.monotonic() + self.order["grace_s"]
+        while (left := self.left()) and time.monotonic() < deadline:
+            if self.status is not None:
+                send(signal.SIGTERM, sorted(set(left) - asked))
+                asked.update(left)
+            self.turn(PAUSE_S)
+        deadline = time.monotonic() + ENDING_S
+        while (left := self.left()) and time.monotonic() < deadline:
+            send(signal.SIGKILL, left)
+            self.turn(PAUSE_S)
         return [f"process {pid} ({name_of(pid)})" for pid in left]
 
-    def until_none_is_left(self, most_s: float, *, kill: bool) -> list[int]:
-        deadline, pause_s = time.monotonic() + most_s, 0.01
-        while True:
-            left = descendants(self.pid)
-            self.reap()
-            now = time.monotonic()
-            if not left or now > deadline:
-                return left
-            for pid in left if kill else ():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except OSError:
-                    continue
-            self.turn(min(pause_s, deadline - now))
-            pause_s = min(2 * pause_s, 0.2)
+    def left(self) -> list[int]:
+        """Return what still runs; the program's status is known once it is not among it."""
+        found = descendants(self.pid)
+        self.reap()
+        return found
 
     def farewell(self, left: list[str]) -> None:
         """Say what is still to be said, to whoever still listens."""
@@ -219,6 +221,12 @@ def process_control() -> Callable[..., Any]:
     except ImportError:  # a few distributions take it out of their smallest Python
         return lambda *_: 0
     return prctl
+
+
+def send(number: int, pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it is gone, or another user's
+            os.kill(pid, number)
 
 
 def taken(fd: int) -> bytes | None:
