@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from environments.wire import Wire
 
-__all__ = ["Kept", "Order", "kept"]
+__all__ = ["Kept", "NotStarted", "Order", "kept"]
 
 _SETTLING_S = 20.0
 """Beyond its grace, for a program to be ended and that to be told."""
