@@ -10,10 +10,11 @@ from math import exp, log, sqrt
 from typing import TYPE_CHECKING
 
 import anyio
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from talks import ask, talk
+from talks import Talk, ask, talk
 
 from scaffold.models import PROFILES
 from scaffold.models.simulated import Planted, SimulatedTransport, knows
@@ -233,17 +234,30 @@ async def test_what_was_decided_stands_whatever_turns_up_later() -> None:
 
 async def test_a_note_carries_what_was_met_and_what_was_decided() -> None:
     """Where memory begins the conversation anew, nothing but the subject's own note is left."""
-    sure = Planted(base=0.0, effects={"explore": 0.5, "plan": 0.5})
-    first = await talk(SimulatedTransport(sure), TASK, [*LOOP[:2], "# Memory"], seed=1)
-    note = first.said[-1]
-    assert note == "Planted: had explore memory plan; failed 0; open"
-    again = await talk(
-        SimulatedTransport(sure), TASK, [f"# Note\n\nIt was this:\n\n{note}", ""], seed=1, most=1
-    )
+    sure = SimulatedTransport(Planted(base=0.0, effects={"explore": 0.5, "plan": 0.5}))
+    first = await talk(sure, TASK, [*LOOP[:2], "# Memory"], seed=1)
+    note = written_in(first)
+    assert note.startswith("Planted: had explore memory plan; open\n")
+    again = await talk(sure, TASK, [f"# Note\n\nIt was this:\n\n{note}\n\n# Execute", ""], seed=1, most=1)
     assert again.said == ["Planted: stumble", "Look: readme"]
-    decided = "Planted: had ; failed 1; decided"
-    left = await talk(SimulatedTransport(sure), TASK, [f"# Note\n\n{decided}\n\n# Plan", "# Execute"], seed=1)
+
+
+async def test_what_was_decided_before_a_note_stands_after_it() -> None:
+    """Neither memory nor what comes with it counts for a trial that was decided without."""
+    without = SimulatedTransport(Planted(base=1.0, effects={"memory": -1.0}))
+    first = await talk(without, TASK, ["# Execute", "", "# Memory"], seed=1, most=2)
+    note = written_in(first)
+    assert note.startswith("Planted: had ; decided\n")
+    again = await talk(without, TASK, [f"# Note\n\n{note}\n\n# Execute"], seed=1, most=2)
+    assert again.said == ["Look: listing", "Look: notes"]
+    early = await talk(without, TASK, ["# Memory"], seed=1)
+    left = await talk(without, TASK, [f"# Note\n\n{written_in(early)}\n\n# Execute", ""], seed=1)
     assert left.finished.startswith("The task is not done")
+
+
+def written_in(talk: Talk) -> str:
+    message: dict[str, str] = orjson.loads(talk.passed[-1][1])["choices"][0]["message"]
+    return message["content"]
 
 
 def test_it_knows_what_it_could_do() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ablation import Study, ablate, run_study
+from ablation import Arm, Study, ablate, run_study
 from environments.catalogue import machines
-from scaffold import Budget, FacultyScaffold
+from scaffold import Budget, FacultyScaffold, Memory
 from scaffold.models import SimulatedSubject, TextToolsSubject, parse_subject
 from scaffold.models.simulated import Planted
 from scenarios.catalogue import CATALOGUE
@@ -88,3 +89,18 @@ async def test_calls_in_text_and_a_task_in_the_system_message_change_nothing(tmp
     result = await run_study(study_of(subject, find, seeds), tmp_path / "out")
     check(result, planted, find)
     assert {record.outcome for record in result.records} == {"success", "failure"}
+
+
+async def test_memory_is_a_cause_where_it_has_its_turn_before_the_draw(tmp_path: Path) -> None:
+    planted = Planted(base=0.0, effects={"memory": 1.0})
+    errand = CATALOGUE["errand"]
+    arms = [
+        Arm(name="early", scaffold=FacultyScaffold(memory=Memory(tokens=900))),
+        Arm(name="none", scaffold=FacultyScaffold(memory=None)),
+    ]
+    study = replace(study_of(SimulatedSubject(profile=planted), errand, [0]), arms=arms)
+    result = await run_study(study, tmp_path / "out")
+    ended = {record.arm: record.outcome for record in result.records}
+    assert ended == {"early": "success", "none": "failure"}
+    (early,) = [record for record in result.records if record.arm == "early"]
+    assert early.faculties["memory"].turns > 1

@@ -26,7 +26,7 @@ PLAYBOOKS: tuple[Playbook, ...] = (*TASKS, LOOK_AROUND, AtALoss())
 OWN = "Planted"
 """The intent of what is done for the sake of the experiment; playbooks never see these acts."""
 STUMBLE = "stumble"
-NOTED = re.compile(rf"^{OWN}: had (?P<had>[a-z ]*); failed (?P<failed>\d+); (?P<state>\w+)$", re.MULTILINE)
+NOTED = re.compile(rf"^{OWN}: had (?P<had>[a-z ]*); (?P<state>\w+)$", re.MULTILINE)
 
 
 def knows(instruction: str) -> bool:
@@ -81,25 +81,19 @@ class _Course:
     @classmethod
     def of(cls, view: View, failures: int) -> _Course:
         """Take it from the conversation, and from what was noted before that began anew."""
-        noted = NOTED.search(view.note)
-        had, failed = (
-            (frozenset[str](), 0)
-            if noted is None
-            else (frozenset(noted["had"].split()), int(noted["failed"]))
-        )
-        if noted is not None and noted["state"] == "decided":
-            return cls(had, failed, just_failed=False, decided=True)
         at = [index for index, act in enumerate(view.acts) if (act.intent, act.detail) == (OWN, STUMBLE)]
-        failed += len(at)
-        since = view.acts[at[-1] + 1 :] if at else view.acts
-        decided = failed >= failures and bool(since)
-        phases = view.phases[: since[0].phase] if decided else view.phases
-        had |= frozenset(phases) & frozenset(FACULTIES)
-        return cls(had, failed, just_failed=bool(at) and not since, decided=decided)
+        since = view.acts[at[-1] + 1 :] if at else []
+        decided = len(at) >= failures and bool(since)
+        noted = NOTED.search(view.note)
+        had = frozenset(noted["had"].split() if noted else ())
+        if noted is None or noted["state"] == "open":
+            had |= frozenset(view.phases[: since[0].phase] if decided else view.phases) & frozenset(FACULTIES)
+        return cls(had, len(at), just_failed=bool(at) and not since, decided=decided)
 
-    def __str__(self) -> str:
-        had, state = " ".join(sorted(self.had)), "decided" if self.decided else "open"
-        return f"{OWN}: had {had}; failed {self.failed}; {state}"
+    def note(self, view: View) -> str:
+        """Write down what is to be known when the conversation begins anew, the acts included."""
+        state = "decided" if self.decided else "open"
+        return f"{OWN}: had {' '.join(sorted(self.had))}; {state}\n{written(view)}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +122,7 @@ class _ByPlantedCauses:
         """Return what a faculty's prompt asks for; None where it has been answered."""
         match view.phase:
             case "memory" if not view.turns:
-                return Move(say=str(course))
+                return Move(say=course.note(view))
             case "plan" if not view.turns:
                 return Move(say="The plan:\n1. Fail on purpose.\n2. Do the task, or leave it undone.")
             case "explore":
