@@ -35,7 +35,6 @@ def completion(content: str | None = "fine", **more: Any) -> dict[str, Any]:
         "id": "x",
         "object": "chat.completion",
         "created": 0,
-        "model": "m",
         "choices": [{"index": 0, "message": message | more, "finish_reason": finish}],
     }
     return answer if usage is None else answer | {"usage": usage}
@@ -70,7 +69,7 @@ class ChatServer:
         if callable(given):
             return await given(request)
         if isinstance(given, dict):
-            return web.json_response(given)
+            return web.json_response({"model": self.requests[-1].get("model"), **given})
         if isinstance(given, bytes):
             return web.Response(body=given, content_type="application/json")
         return web.Response(status=given.status, body=given.body, headers=given.headers)

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ablation import untrusted
 from ablation.tally import in_money
 
 if TYPE_CHECKING:
@@ -118,8 +119,11 @@ class _Screen:
         )
         bar = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=60)
         rows = Table.grid()  # a bar ends no line by itself
-        for row in (line, bar, _by_arm(progress)):
-            rows.add_row(row)
+        rows.add_row(line)
+        rows.add_row(bar)
+        for each in progress.held_back:
+            rows.add_row(Text(untrusted.line(each, limit=200), style="dim"))
+        rows.add_row(_by_arm(progress))
         return rows
 
 
@@ -177,6 +181,7 @@ class _Lines:
             f"{successes} succeeded, {progress.tokens:,} tokens{_spending(progress)}"
         )
         line += f", about {_clock(left)} left" if left else ""
+        line += "".join(f"; {untrusted.line(each, limit=200)}" for each in progress.held_back)
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -11,7 +11,7 @@ import gc
 import os
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -184,11 +184,13 @@ class _Runner:
     on_progress: Callable[[Progress], None]
     oversight: Oversight
     brokers: dict[int, Broker] = field(default_factory=dict)
+    paces: Paces = field(default_factory=Paces)
     tally: Tally = field(init=False)
     treasury: Treasury = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tally = Tally(total=len(self.study.trials()), arms=[arm.name for arm in self.study.all_arms])
+        arms = [arm.name for arm in self.study.all_arms]
+        self.tally = Tally(total=len(self.study.trials()), arms=arms, paces=self.paces)
 
     async def run(self, concurrency: int) -> None:
         """Run what is not done yet, `concurrency` trials at a time."""
@@ -197,11 +199,10 @@ class _Runner:
         if limits := self.study.spending:
             self.ledger.note(LIMITS, {"limits": limits.model_dump(mode="json")})
         self._tell()
-        paces = Paces()
         async with Pool(self.study.environment) as machines, AsyncExitStack() as connections:
             for subject in {id(trial.subject): trial.subject for trial in pending}.values():
                 model = await connections.enter_async_context(self._connected(subject))
-                self.brokers[id(subject)] = Broker(model, pacer=paces.of(subject), valid=warden.fault)
+                self.brokers[id(subject)] = Broker(model, pacer=self.paces.of(subject), valid=warden.fault)
             queue = iter(pending)
             try:
                 # asyncio's group cancels once and lets clean-up await; anyio's would cancel clean-up too.
@@ -213,6 +214,9 @@ class _Runner:
                     watch.cancel()
             except BaseExceptionGroup as faults:
                 raise _foremost(faults) from None
+            finally:
+                for found in self.paces.found():
+                    self.ledger.note("pace", asdict(found))
 
     @asynccontextmanager
     async def _connected(self, subject: Subject) -> AsyncIterator[Model]:

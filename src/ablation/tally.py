@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from scaffold.broker import Paces
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -52,6 +54,8 @@ class Progress:
     """Of the trials that are done, by arm, in the order of the design."""
     spent: Spent | None = None
     """None where the study has no limit."""
+    held_back: tuple[str, ...] = ()
+    """What came out about providers that cannot be asked as fast as the trials ask."""
 
     @property
     def seconds_left(self) -> float | None:
@@ -66,6 +70,7 @@ class Tally:
 
     total: int
     arms: Sequence[str]
+    paces: Paces = field(default_factory=Paces)
     _outcomes: dict[str, Counter[Outcome]] = field(init=False)
     _earlier: int = 0
     _running: int = 0
@@ -112,4 +117,5 @@ class Tally:
             cost=self._cost,
             seconds=monotonic() - self._began,
             outcomes={arm: dict(counts) for arm, counts in self._outcomes.items()},
+            held_back=tuple(str(found) for found in self.paces.found() if found.at_once is not None),
         )

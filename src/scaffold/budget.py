@@ -32,14 +32,16 @@ class Meter:
         self._noted = ""
         self._limits: dict[asyncio.Timeout, float] = {}
         self._standing = 0
-        self._stood_since = 0.0
+        self._in_line = 0
+        """Calls that wait for their turn, or to be asked again."""
+        self._stood_since: float | None = None
         self.stood = 0.0
         """Seconds during which the clock stood still."""
 
     @property
     def seconds(self) -> float:
         """Wall time since the start, less what the clock stood still."""
-        now = self._stood_since if self._standing else asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time() if self._stood_since is None else self._stood_since
         return now - self._started
 
     @property
@@ -82,6 +84,7 @@ class Meter:
         """Know of a call while it has no answer; keep what was noted on the way where it is cut off."""
         mark = object()
         self._unanswered[mark] = self.seconds
+        self._see_to_clock()
         try:
             yield
         except asyncio.CancelledError as end:
@@ -91,24 +94,48 @@ class Meter:
             raise
         finally:
             del self._unanswered[mark]
+            self._see_to_clock()
+
+    @contextmanager
+    def in_line(self) -> Iterator[None]:
+        """Know of a call that nobody works on: it waits for a place, or for a provider that asked to wait.
+
+        The clock stands still for as long as that is all the trial's calls do. How many other trials ask the
+        same provider is not the agent's doing.
+        """
+        self._in_line += 1
+        self._see_to_clock()
+        try:
+            yield
+        finally:
+            self._in_line -= 1
+            self._see_to_clock()
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Stop the clock, and with it every deadline, for as long as somebody else is waited for."""
-        loop = asyncio.get_running_loop()
-        if not self._standing:
-            self._stood_since = loop.time()
-            self._reschedule(lambda _: None)
         self._standing += 1
+        self._see_to_clock()
         try:
             yield
         finally:
             self._standing -= 1
-            if not self._standing:
-                stood = loop.time() - self._stood_since
-                self.stood += stood
-                self._started += stood
-                self._reschedule(lambda grace: self.deadline + grace)
+            self._see_to_clock()
+
+    def _see_to_clock(self) -> None:
+        """Stop the clock, or let it go on, as what is waited for asks."""
+        stands = self._standing > 0 or 0 < self._in_line == len(self._unanswered)
+        if stands == (self._stood_since is not None):
+            return
+        now = asyncio.get_running_loop().time()
+        if self._stood_since is None:
+            self._stood_since = now
+            self._reschedule(lambda _: None)
+        else:
+            stood, self._stood_since = now - self._stood_since, None
+            self.stood += stood
+            self._started += stood
+            self._reschedule(lambda grace: self.deadline + grace)
 
     def _reschedule(self, when: Callable[[float], float | None]) -> None:
         for limit, grace in self._limits.items():
@@ -121,7 +148,7 @@ class Meter:
 
         The limit yielded tells whether it was this one that ended it with a `TimeoutError`.
         """
-        async with asyncio.timeout_at(None if self._standing else self.deadline + grace) as limit:
+        async with asyncio.timeout_at(self.deadline + grace if self._stood_since is None else None) as limit:
             self._limits[limit] = grace
             try:
                 yield limit

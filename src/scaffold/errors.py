@@ -4,6 +4,7 @@ ScaffoldFault
 ├── BudgetSpent      a limit was reached; `limit` names it
 │   └── PurseEmpty   one that many trials share: the attempt counts for nothing, and is run again
 ├── ModelFailed      the subject's server gave no usable answer; the trial is void
+│   ├── AnotherModel another model than the one that was asked has answered
 │   └── ContextFull  the conversation is longer than the subject can take
 ├── KeyRevoked       the key to the subject is good no more; `reason` says why
 ├── DescentRefused   no further loop is attached to a replica; `reason` says why
@@ -19,9 +20,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scaffold.types import Stop
+    from scaffold.types import Reply, Stop
 
 __all__ = [
+    "AnotherModel",
     "BudgetSpent",
     "CacheUnusable",
     "ContextFull",
@@ -78,6 +80,19 @@ class ContextFull(ModelFailed):
     Where the subject has answered before, the context makes a spent budget of it: how long the conversation
     grew is the agent's doing. A first request that does not fit is the doing of whoever set the server up.
     """
+
+
+class AnotherModel(ModelFailed):
+    """Somebody else answered than was asked, by the server's own word."""
+
+    def __init__(self, reply: Reply, *, asked: str) -> None:
+        super().__init__(
+            f"{reply.served!r} answered where {asked!r} was asked: name the model as its server does, "
+            f"or accept the other by served={reply.served!r} (--served)",
+            attempts=reply.attempts,
+        )
+        self.reply = reply
+        """Which is paid for all the same."""
 
 
 class KeyRevoked(ScaffoldFault):

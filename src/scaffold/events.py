@@ -70,6 +70,10 @@ class Replied:
     money: float
     seconds: float
     attempts: int
+    waited_s: float = 0.0
+    """For a place at the provider's pace, and between two attempts; the trial's clock stood still."""
+    first_s: float | None = None
+    """To the first piece of a streamed answer."""
     finish: str = ""
     served: str = ""
     from_cache: bool = False

@@ -187,6 +187,8 @@ class Reply:
     """Why it stopped, in the server's word: stop, tool_calls, length, content_filter."""
     served: str = ""
     """The model that answered, by the server's word."""
+    first_s: float | None = None
+    """From the last attempt's beginning to the first piece of its answer, where that came in pieces."""
     from_cache: bool = False
     """It was answered before, and nobody was asked."""
 

@@ -22,6 +22,8 @@ from aiohttp import web
 from chat_server import ChatServer, completion, hang_up, serving_aside
 from whole_trials import Call, apart, check, events, run_at
 
+from ablation.record import read_log
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -81,7 +83,7 @@ LASTING: dict[str, tuple[Any, str]] = {
     "empty choices": (b'{"choices": []}', r'answered 200 with no choices: {"choices":\[\]}'),
     "an error in a 200": (
         b'{"error": {"message": "overloaded"}}',
-        "answered 200 with no choices: overloaded",
+        "answered 200 with an error 500: overloaded",
     ),
     "no message": (b'{"choices": [{"index": 0}]}', r"malformed completion \(KeyError\): b'{\"choices\""),
     "content of another kind": (completion([1, 2]), "answered 200 with a malformed completion"),  # type: ignore[arg-type]
@@ -170,15 +172,15 @@ def test_a_request_has_a_time_limit_of_its_own(attempt: Call) -> None:
     assert f"after 2 attempts: {server.url} did not answer within 0.3 s" in trial["cause"]
 
 
-def test_a_server_that_puts_off_until_the_time_is_up_is_blamed_for_what_it_said(attempt: Call) -> None:
-    with serving_aside(refusing(429, "busy", Retry_After="0.4")) as server:
-        trial = attempt(server.url, "--max-seconds", 1, "--request-attempts", 99).trial
-    assert trial["outcome"] == "void"
-    assert len(server.requests) > 1
-    said = (
-        rf"within the trial's time \(asked (once|\d times): {server.url}/chat/completions answered 429: busy"
-    )
-    assert re.search(said, trial["cause"])
+def test_time_that_a_server_asks_for_is_not_the_trials(attempt: Call) -> None:
+    put_off = refusing(429, "busy", Retry_After="1.1")
+    with serving_aside(put_off, put_off, put_off, DONE) as server:
+        trial = attempt(server.url, "--max-seconds", 3, "--request-attempts", 4).trial
+    assert (trial["outcome"], trial["stop"]) == ("failure", "finished")
+    assert sum(waits(server)) >= 3.3
+    (replied,) = events("replied")
+    assert replied["waited_s"] >= 3.3
+    assert trial["seconds"] < 3
 
 
 def test_time_that_the_agent_used_up_is_the_agents(attempt: Call) -> None:
@@ -186,6 +188,53 @@ def test_time_that_the_agent_used_up_is_the_agents(attempt: Call) -> None:
     with serving_aside(slow_work, never) as server:
         trial = attempt(server.url, "--max-seconds", 2).trial
     assert (trial["outcome"], trial["limit"]) == ("limit", "seconds")
+
+
+def test_what_a_server_bears_is_put_down_at_the_end(attempt: Call) -> None:
+    with serving_aside(refusing(429), DONE) as server:
+        attempt(server.url)
+    (found,) = [each for each in read_log(Path("out/ledger.jsonl")) if each["kind"] == "pace"]
+    assert (found["provider"], found["attempts"], found["refused"]) == (server.url, 2, 1)
+    assert found["waited_s"] > 0
+
+
+def test_an_answer_of_another_model_is_not_the_subjects(attempt: Call) -> None:
+    with serving_aside({**LOOK, "model": "x-2024-08-06"}, {**DONE, "model": "cheap"}) as server:
+        trial = attempt(server.url).trial
+    assert trial["outcome"] == "void"
+    assert "'cheap' answered where 'x' was asked" in trial["cause"]
+    assert (trial["steps"], trial["tokens"]) == (2, 220)
+    assert [event["served"] for event in events("replied")] == ["x-2024-08-06", "cheap"]
+
+
+def test_another_model_may_be_meant(attempt: Call) -> None:
+    with serving_aside({**DONE, "model": "cheap"}) as server:
+        trial = attempt(server.url, "--served", "che*").trial
+    assert (trial["outcome"], trial["stop"]) == ("failure", "finished")
+
+
+def test_what_a_gateways_filter_stops_is_the_subjects_refusal(attempt: Call) -> None:
+    said = '{"error": {"message": "The response was filtered", "code": "content_filter", "status": 400}}'
+    with serving_aside(refusing(400, said)) as server:
+        trial = attempt(server.url).trial
+    assert (trial["outcome"], trial["stop"]) == ("refused", "refused")
+    assert trial["submission"] == "The response was filtered"
+    assert len(server.requests) == 1
+
+
+def test_a_streaming_server_that_falls_silent_is_given_up_on(attempt: Call) -> None:
+    async def silent(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices": [{"delta": {"content": "I"}}]}\n\n')
+        await asyncio.sleep(60)
+        return response
+
+    with serving_aside(silent) as server:
+        trial = attempt(server.url, "--stream", "--idle-timeout", 0.2).trial
+    assert trial["outcome"] == "void"
+    assert "fell silent for 0.2 s in the middle of its answer" in trial["cause"]
+    assert server.requests[0]["stream"] is True
 
 
 def test_a_server_that_goes_away_in_the_middle_makes_the_trial_void(attempt: Call) -> None:

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from ablation.cli.loading import load_object
 from ablation.errors import NameUnknown
 from scaffold import Pace
-from scaffold.broker import UNPACED
+from scaffold.broker import ADAPTIVE
 from scaffold.models import NO_PRICES, Calling, Patience, Price, PriceFault, Prices, Sampling, parse_subject
 from scaffold.models.patience import PATIENT
 from scaffold.models.specs import SubjectSettings, priced_name
+from scaffold.models.transport import IDLE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,9 @@ class SubjectRequest(BaseModel):
     request_attempts: int = PATIENT.attempts
     context_window: int | None = None
     """Tokens the subject takes at once; None to find out."""
+    stream: bool = False
+    idle_timeout_s: float = IDLE_S
+    served: tuple[str, ...] = ()
     requests_at_once: int | None = None
     requests_per_minute: int | None = None
     vllm_host: str = ""
@@ -76,6 +80,9 @@ class SubjectRequest(BaseModel):
                 "arguments": self.vllm_arguments,
             },
             "window": self.context_window,
+            "stream": self.stream,
+            "idle_timeout_s": self.idle_timeout_s,
+            "served": self.served,
         }
         if self.price is not None:
             settings["price"] = _as_price(self.price)
@@ -88,7 +95,7 @@ class SubjectRequest(BaseModel):
                 raise NameUnknown(str(fault)) from fault
         if not hasattr(found, "connect"):
             raise NameUnknown(f"{self.model} is not a subject: it needs a `name` and a `connect`")
-        if self._pace() != UNPACED:
+        if self._pace() != ADAPTIVE:
             raise NameUnknown(f"{self.model} keeps its own pace: give it a `pace` in place of the options")
         subject: Subject = found
         return subject
@@ -118,6 +125,9 @@ def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
         request_timeout_s=options["request_timeout"],
         request_attempts=options["request_attempts"],
         context_window=options["context_window"],
+        stream=options["stream"],
+        idle_timeout_s=options["idle_timeout"],
+        served=options["served"],
         requests_at_once=options["requests_at_once"],
         requests_per_minute=options["requests_per_minute"],
         vllm_host=options["vllm_host"],
@@ -297,14 +307,33 @@ _ASKING: tuple[Callable[[Any], Any], ...] = (
         "[default: what its server says, or what is known of its name]",
     ),
     click.option(
+        "--stream",
+        is_flag=True,
+        help="Have answers sent in pieces: a server that hangs is told from one with much to say.",
+    ),
+    click.option(
+        "--idle-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=IDLE_S,
+        show_default=True,
+        help="Seconds between two pieces of an answer, with --stream.",
+    ),
+    click.option(
+        "--served",
+        multiple=True,
+        metavar="NAME",
+        help="What the server may call the model beside its name and releases of it, `*` for any text. "
+        "A trial that another model answered is void.",
+    ),
+    click.option(
         "--requests-at-once",
         type=click.IntRange(min=1),
-        help="Requests to the subject's server at a time, over all trials. [default: no limit]",
+        help="Most requests to the subject's server at a time, over all trials. [default: what it bears]",
     ),
     click.option(
         "--requests-per-minute",
         type=click.IntRange(min=1),
-        help="Requests to the subject's server in any minute. [default: no limit]",
+        help="Most requests to the subject's server in any minute. [default: what it bears]",
     ),
 )
 

@@ -5,16 +5,18 @@ from scaffold.broker.census import WORLD, Attribution, Census, Sighting, census_
 from scaffold.broker.door import Door, open_door
 from scaffold.broker.key import Key
 from scaffold.broker.lineage import Lineage
-from scaffold.broker.pace import UNPACED, Pace, Pacer
+from scaffold.broker.pace import ADAPTIVE, UNPACED, Found, Pace, Pacer
 from scaffold.broker.purse import Purse
 
 __all__ = [
+    "ADAPTIVE",
     "UNPACED",
     "WORLD",
     "Attribution",
     "Broker",
     "Census",
     "Door",
+    "Found",
     "Key",
     "Lineage",
     "Pace",

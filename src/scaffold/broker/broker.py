@@ -7,10 +7,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scaffold.broker.lineage import Lineage
-from scaffold.broker.pace import UNPACED, Pace, Pacer
+from scaffold.broker.pace import ADAPTIVE, UNPACED, Pace, Pacer
+from scaffold.broker.turn import Turn
 from scaffold.budget import Meter
 from scaffold.counting import PlainGauge
-from scaffold.errors import BudgetSpent, ContextFull, KeyRevoked
+from scaffold.errors import AnotherModel, BudgetSpent, ContextFull, KeyRevoked
 from scaffold.events import Asked, Replied
 from scaffold.protocols import ModelOfGenerations, RecallingModel, RelayingModel
 from scaffold.types import Reply
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from scaffold.broker.census import Census, Sighting
     from scaffold.broker.key import Key
+    from scaffold.broker.pace import Found
     from scaffold.broker.purse import Purse
     from scaffold.events import Event
     from scaffold.protocols import Gauge, Model, Subject
@@ -41,9 +43,14 @@ class Paces:
 
     def of(self, subject: Subject) -> Pacer:
         """Return the pacer of a subject's provider: by its `provider`, or else by its name."""
-        pace: Pace = getattr(subject, "pace", UNPACED)
+        pace: Pace = getattr(subject, "pace", ADAPTIVE)
         place = (str(getattr(subject, "provider", subject.name)), pace)
         return self._pacers.setdefault(place, Pacer(pace))
+
+    def found(self) -> tuple[Found, ...]:
+        """Say what came out about each provider that was asked for as much as it bears."""
+        asked = [each for each in self._pacers.items() if each[1].attempts and each[1].pace.adaptive]
+        return tuple(pacer.found(provider) for (provider, _), pacer in asked)
 
 
 class Broker:
@@ -204,25 +211,30 @@ class Broker:
                 await fits()
         pacer = self._pacer if known is None else _UNHURRIED
         with meter.waiting():
-            await pacer.enter()
-            try:
+            async with Turn(pacer, waiting=meter.in_line) as turn:
                 self.check(key)
                 if lineage.purse is not None:
                     lineage.purse.check()
                 step = key.step = meter.before_call()
                 own: dict[str, Any] = {"settings": settings or {}, "generation": key.generation}
                 emit(Asked(step=step, faculty=by, added=added, beside=beside, **own))
-                with _outgrown(key):
-                    reply = await send() if known is None else known
-            finally:
-                pacer.leave()
-        meter.spend(reply.usage)
+                try:
+                    with _outgrown(key):
+                        reply = await send() if known is None else known
+                except AnotherModel as other:  # it was answered and is paid for, whoever did it
+                    self._count(key, step, by, other.reply, turn)
+                    raise
+        self._count(key, step, by, reply, turn)
+        self.check(key)
+        return reply
+
+    def _count(self, key: Key, step: int, by: str, reply: Reply, turn: Turn) -> None:
+        lineage = key.lineage
+        lineage.meter.spend(reply.usage)
         if lineage.purse is not None and not reply.from_cache:
             lineage.purse.spend(reply.usage)
         key.note(reply)
-        emit(_replied(step, by, reply, key.generation))
-        self.check(key)
-        return reply
+        lineage.emit(_replied(step, by, reply, key.generation, waited_s=turn.waited_s))
 
 
 @contextmanager
@@ -246,7 +258,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "name": call.name, "arguments": dict(call.arguments), **problem}
 
 
-def _replied(step: int, faculty: str, reply: Reply, generation: int) -> Replied:
+def _replied(step: int, faculty: str, reply: Reply, generation: int, *, waited_s: float) -> Replied:
     usage = reply.usage
     return Replied(
         step=step,
@@ -260,6 +272,8 @@ def _replied(step: int, faculty: str, reply: Reply, generation: int) -> Replied:
         money=usage.money,
         money_spared=usage.money_spared,
         seconds=round(reply.seconds, 6),
+        waited_s=round(waited_s, 6),
+        first_s=None if reply.first_s is None else round(reply.first_s, 6),
         attempts=reply.attempts,
         finish=reply.finish,
         served=reply.served,

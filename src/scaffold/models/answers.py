@@ -22,6 +22,7 @@ def reply_from(
     sent_bytes: int,
     seconds: float,
     attempts: int = 1,
+    first_s: float | None = None,
     price: Price = FREE,
 ) -> Reply:
     """Read a parsed message as the answer of a subject.
@@ -31,6 +32,7 @@ def reply_from(
         sent_bytes: Length of the request, to estimate its tokens by where it did not.
         seconds: From the question to the answer, retries included.
         attempts: It took to get an answer.
+        first_s: Until the first piece of an answer that came in pieces.
         price: What the subject's tokens cost.
     """
     finish = message.response_metadata.get("finish_reason")
@@ -45,6 +47,7 @@ def reply_from(
         refused=bool(refusal) or finish == "content_filter",
         seconds=seconds,
         attempts=attempts,
+        first_s=first_s,
         reasoning=reasoning if isinstance(reasoning, str) else "",
         finish=str(finish or ""),
         served=str(message.response_metadata.get("model_name") or ""),

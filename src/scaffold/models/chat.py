@@ -18,11 +18,12 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 
+from scaffold.models.complaints import said_in
 from scaffold.models.encoding import ConversationWriter
-from scaffold.models.endpoint import Endpoint, Unreadable, said_in
+from scaffold.models.endpoint import Endpoint, Unreadable
 from scaffold.models.parsing import loads, message_of
 from scaffold.models.patience import PATIENT, Patience, Retry
-from scaffold.models.transport import HttpTransport, Transport
+from scaffold.models.transport import IDLE_S, HttpTransport, Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -47,6 +48,8 @@ class Completion:
     sent_bytes: int
     attempts: int
     seconds: float
+    first_s: float | None = None
+    """Until the first piece of the answer, where it came in pieces."""
 
 
 class PooledChatOpenAI(ChatOpenAI):
@@ -81,6 +84,7 @@ class PooledChatOpenAI(ChatOpenAI):
         *,
         transport: Transport | None = None,
         patience: Patience = PATIENT,
+        idle_s: float = IDLE_S,
         on_retry: Callable[[Retry], None] | None = None,
     ) -> AsyncIterator[PooledChatOpenAI]:
         """Give a copy of this model whose calls share one pool of connections.
@@ -88,6 +92,7 @@ class PooledChatOpenAI(ChatOpenAI):
         Args:
             transport: In place of HTTP to the model's base URL; whoever made it closes it.
             patience: How often a server that fails is asked again.
+            idle_s: How long a server may be silent in the middle of a streamed answer.
             on_retry: Told before each further attempt.
         """
         connected = self.model_copy()
@@ -107,7 +112,11 @@ class PooledChatOpenAI(ChatOpenAI):
             yield connected
             return
         async with HttpTransport.open(
-            self._address(), headers=self._headers(key), timeout_s=self._timeout_s(), proxy=self.openai_proxy
+            self._address(),
+            headers=self._headers(key),
+            timeout_s=self._timeout_s(),
+            idle_s=idle_s,
+            proxy=self.openai_proxy,
         ) as pool:
             connected._endpoint = endpoint_over(pool)  # noqa: SLF001 - a copy of ourselves
             yield connected
@@ -140,12 +149,13 @@ class PooledChatOpenAI(ChatOpenAI):
         started = time.perf_counter()
         with self._writer.request(settings, messages) as body:
             sent_bytes = len(body)
-            message, attempts = await endpoint.complete(body, self._read)
+            got = await endpoint.complete(body, self._read)
         return Completion(
-            message=message,
+            message=got.read,
             sent_bytes=sent_bytes,
-            attempts=attempts,
+            attempts=got.attempts,
             seconds=time.perf_counter() - started,
+            first_s=got.first_s,
         )
 
     @property
@@ -174,12 +184,14 @@ class PooledChatOpenAI(ChatOpenAI):
                 return await connected.relay(request, settings)
         started = time.perf_counter()
         body = _dumps({**orjson.loads(settings), **request, "model": self.model_name})
-        (answer, message), attempts = await endpoint.complete(body, self._read_both)
+        got = await endpoint.complete(body, self._read_both)
+        answer, message = got.read
         completion = Completion(
             message=message,
             sent_bytes=len(body),
-            attempts=attempts,
+            attempts=got.attempts,
             seconds=time.perf_counter() - started,
+            first_s=got.first_s,
         )
         return answer, completion
 

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.messages import AIMessage, convert_to_messages
 
+from scaffold.broker.turn import turn_under_way
 from scaffold.counting import PlainGauge
-from scaffold.errors import ContextFull, ModelFailed
+from scaffold.errors import AnotherModel, ContextFull, ModelFailed
 from scaffold.models.answers import reply_from
+from scaffold.models.complaints import filtered, too_long
 from scaffold.models.conversion import answer_from, call_options, relayed
 from scaffold.models.encoding import tool_schemas
-from scaffold.models.endpoint import too_long
+from scaffold.models.endpoint import TOO_MUCH
 from scaffold.models.gauge import ServerGauge
 from scaffold.models.price import FREE, Price
 from scaffold.models.sampling import AS_USUAL, Calling
+from scaffold.models.served import same_model
 from scaffold.models.window import window_of_chat
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
-    from scaffold.models.chat import PooledChatOpenAI
+    from scaffold.models.chat import Completion, PooledChatOpenAI
     from scaffold.protocols import Tool
     from scaffold.types import Relayed, Reply
 
@@ -70,6 +73,10 @@ class PooledModel:
     window: int | None = None
     """Tokens the subject takes at once; None to find out."""
     tokenizer: Callable[[str], int] | None = None
+    stream: bool = False
+    """Answers come in pieces."""
+    served: tuple[str, ...] = ()
+    """What the server may call the model beside what it was asked for; see `same_model`."""
     _known: dict[object, bytes] = field(default_factory=dict, init=False, repr=False)
     """Settings by what they are made from: tools and seed are the same throughout a trial."""
 
@@ -85,18 +92,25 @@ class PooledModel:
 
         Raises:
             ModelFailed: no usable answer could be had.
+            AnotherModel: one could, of another model than was asked for.
         """
         if self.seed_each_turn and seed is not None:
             seed = (seed * _TURNS + len(messages)) % _SEEDS
         settings = self._settings(tools, tool_choice, seed)
-        completion = await self.chat.complete(messages, settings)
-        return reply_from(
+        return self._reply(await self.chat.complete(messages, settings))
+
+    def _reply(self, completion: Completion) -> Reply:
+        reply = reply_from(
             completion.message,
             sent_bytes=completion.sent_bytes,
             seconds=completion.seconds,
             attempts=completion.attempts,
+            first_s=completion.first_s,
             price=self.price,
         )
+        if not same_model(self.chat.model_name, reply.served, self.served):
+            raise AnotherModel(reply, asked=self.chat.model_name)
+        return reply
 
     @cached_property
     def gauge(self) -> ServerGauge:
@@ -117,13 +131,7 @@ class PooledModel:
         """Answer a request of the chat-completions protocol as it is; see `RelayingModel.relay`."""
         asked = {name: value for name, value in request.items() if name not in OURS}
         answer, completion = await self.chat.relay(asked, self._settings((), "auto", seed))
-        reply = reply_from(
-            completion.message,
-            sent_bytes=completion.sent_bytes,
-            seconds=completion.seconds,
-            attempts=completion.attempts,
-            price=self.price,
-        )
+        reply = self._reply(completion)
         return relayed(reply, answer)
 
     def _settings(
@@ -135,7 +143,10 @@ class PooledModel:
         if settings is None:
             if len(self._known) >= MOST_SETTINGS:
                 self._known.clear()
-            settings = self.chat.settings(**_options(tools, tool_choice, seed, self.calling))
+            options = _options(tools, tool_choice, seed, self.calling)
+            if self.stream:
+                options |= {"stream": True, "stream_options": {"include_usage": True}}
+            settings = self.chat.settings(**options)
             self._known[made_from] = settings
         return settings
 
@@ -203,8 +214,13 @@ class LangChainModel:
         except ModelFailed:
             raise
         except Exception as fault:
-            kind = ContextFull if too_long(str(fault)) else ModelFailed
-            raise kind(f"{type(fault).__name__}: {fault}", attempts=1) from fault
+            if (told := filtered(str(fault), codes=str(getattr(fault, "code", "")))) is None:
+                raise _failed(fault) from fault
+            message = AIMessage(
+                "",
+                additional_kwargs={"refusal": told},
+                response_metadata={"finish_reason": "content_filter"},
+            )
         if not isinstance(message, AIMessage):
             raise ModelFailed(f"the chat model answered with a {type(message).__name__}", attempts=1)
         return reply_from(
@@ -213,6 +229,15 @@ class LangChainModel:
             seconds=time.perf_counter() - started,
             price=self.price,
         )
+
+
+def _failed(fault: Exception) -> ModelFailed:
+    """Say what a chat model's exception comes to, and tell the pace if the provider had too much to do."""
+    status = getattr(fault, "status_code", None)
+    busy = status in TOO_MUCH
+    turn_under_way().give_back("refused" if busy else "broken")
+    kind = ContextFull if too_long(str(fault)) else ModelFailed
+    return kind(f"{type(fault).__name__}: {fault}", attempts=1)
 
 
 def _size(messages: Sequence[BaseMessage]) -> int:

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
 
+from scaffold.broker.turn import turn_under_way
 from scaffold.errors import ContextFull, ModelFailed
+from scaffold.models.complaints import (
+    as_refusal,
+    error_status,
+    filtered,
+    for_good,
+    said_in,
+    too_long,
+    trimmed,
+)
 from scaffold.models.patience import PATIENT, Patience, Retry, retry_after
 from scaffold.models.transport import Answer, Buffer, Transport, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Endpoint", "Unreadable", "said_in", "too_long"]
+    from scaffold.broker.pace import End
+    from scaffold.broker.turn import Turn
+
+__all__ = ["Endpoint", "Got", "Unreadable"]
 
 PATH = "/chat/completions"
 
 RETRIED = frozenset({408, 409, 425, 429}) | frozenset(range(500, 600))
 
-# As OpenAI, vLLM, SGLang, llama.cpp and Anthropic put it.
-_FULL = re.compile(
-    r"context[ _](length|size|window)|exceed_context|maximum model length"
-    r"|prompt is too long|input tokens exceed|too many (input|prompt) tokens",
-    re.IGNORECASE,
-)
+TOO_MUCH = frozenset({429, 503, 529})
+"""By which a server says that it has more to do than it can."""
+FILTERED = frozenset({400, 403, 451})
+"""By which gateways say that a filter of theirs stopped a question."""
 
 T = TypeVar("T")
 
@@ -43,8 +53,20 @@ class _Fault:
     cause: str
     retried: bool = True
     asked_s: float | None = None
+    end: End = "broken"
+    """For the pace."""
     full: bool = False
     """The conversation is longer than the subject can take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Got(Generic[T]):
+    """What an answer was read as, and what it took to get it."""
+
+    read: T
+    attempts: int
+    first_s: float | None = None
+    """Until the first piece of the answer, where it came in pieces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +84,14 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({self.transport.address})"
 
-    async def complete(self, body: Buffer, read: Callable[[bytes], T]) -> tuple[T, int]:
+    async def complete(self, body: Buffer, read: Callable[[bytes], T]) -> Got[T]:
         """Send a request until its answer can be read.
+
+        Each attempt has a place at the provider's pace, which is given back while nothing is asked.
 
         Args:
             body: The whole JSON request.
             read: Makes something of an answer's body, or raises `Unreadable`.
-
-        Returns:
-            What was read, and the number of attempts it took.
 
         Raises:
             ModelFailed: patience ended, or the server refused in a way that asking again cannot change.
@@ -78,36 +99,56 @@ class Endpoint:
             CancelledError: whoever asked would not wait; a note on it says what was waited for.
         """
         attempt, fault, waited_s = 1, None, 0.0
+        turn = turn_under_way()
         try:
-            while isinstance(found := await self._attempt(body, read), _Fault):
-                fault, pause = found, None
-                if fault.retried:
-                    pause = self.patience.pause(attempt=attempt, waited_s=waited_s, asked_s=fault.asked_s)
-                if pause is None:
-                    kind = ContextFull if fault.full else ModelFailed
-                    raise kind(fault.cause, attempts=attempt)
+            await turn.take()
+            while isinstance(found := await self._attempt(body, read, attempt), _Fault):
+                fault = found
+                pause = self._pause(fault, turn, attempt=attempt, waited_s=waited_s)
                 if self.on_retry is not None:
                     self.on_retry(Retry(attempt=attempt, cause=fault.cause, wait_s=pause))
-                await asyncio.sleep(pause)
+                await turn.again_in(pause)
                 attempt, waited_s = attempt + 1, waited_s + pause
         except asyncio.CancelledError as end:
             times = "once" if attempt == 1 else f"{attempt} times"
             end.add_note(f"asked {times}: {fault.cause}" if fault else f"asked {self.transport.address}")
             raise
-        return found[0], attempt
+        return found
 
-    async def _attempt(self, body: Buffer, read: Callable[[bytes], T]) -> tuple[T] | _Fault:
-        """Send a request once; what was read comes in a tuple, to be told from a fault."""
+    def _pause(self, fault: _Fault, turn: Turn, *, attempt: int, waited_s: float) -> float:
+        """Give the place back, and return how long to wait before the next attempt.
+
+        Raises:
+            ModelFailed: there is to be none.
+        """
+        pause = None
+        if fault.retried:
+            pause = self.patience.pause(attempt=attempt, waited_s=waited_s, asked_s=fault.asked_s)
+        # A wait that this call does not begin is forced on no other either.
+        asked_s = 0.0 if pause is None else fault.asked_s or 0.0
+        turn.give_back(fault.end, asked_s=asked_s, rest_s=pause or 0.0)
+        if pause is None:
+            raise (ContextFull if fault.full else ModelFailed)(fault.cause, attempts=attempt)
+        return pause
+
+    async def _attempt(self, body: Buffer, read: Callable[[bytes], T], attempt: int) -> Got[T] | _Fault:
+        """Send a request once."""
         try:
             answer = await self.transport.post(PATH, body)
-            if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                return await self._explain(answer)
-            try:
-                return (read(answer.body),)
-            except Unreadable as nonsense:
-                return self._fault(f"{self._answered(answer)} {nonsense}")
         except Unreachable as silence:
-            return self._fault(str(silence))
+            ends: dict[str, End] = {"away": "refused", "late": "late", "broken": "broken"}
+            return self._fault(str(silence), end=ends[silence.how])
+        status = answer.status
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            try:
+                return Got(read=read(answer.body), attempts=attempt, first_s=answer.first_s)
+            except Unreadable as nonsense:
+                if (inside := error_status(answer.body)) is None:
+                    return self._fault(f"{self._answered(answer)} {nonsense}")
+                status = inside
+        if status in FILTERED and (told := filtered(answer.body)) is not None:
+            return Got(read=read(as_refusal(told)), attempts=attempt)
+        return await self._explain(answer, status)
 
     def _answered(self, answer: Answer) -> str:
         return f"{self.transport.address}{PATH} answered {answer.status}"
@@ -115,21 +156,31 @@ class Endpoint:
     def _fault(self, cause: str, **more: Any) -> _Fault:
         return _Fault(cause=self._without_secret(cause), **more)
 
-    async def _explain(self, answer: Answer) -> _Fault:
-        cause = f"{self._answered(answer)}: {said_in(answer.body)}"
-        full = too_long(answer.body[:2000].decode(errors="replace"))
-        if answer.status in RETRIED:
+    async def _explain(self, answer: Answer, status: int) -> _Fault:
+        """Say what a refusal comes to.
+
+        Args:
+            answer: the refusal.
+            status: its own, or what the error inside an answer of status 200 says.
+        """
+        inside = "" if status == answer.status else f" with an error {status}"
+        cause = f"{self._answered(answer)}{inside}: {said_in(answer.body)}"
+        full = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or too_long(answer.body)
+        if status in RETRIED and not for_good(answer.body):
             asked_s = retry_after(answer.headers.get("Retry-After"))
             if asked_s is not None:
                 cause += f" (it asks to wait {asked_s:.0f} s)"
-            return self._fault(cause, asked_s=asked_s, full=full)
-        return self._fault(cause + await self._mend(answer.status), retried=False, full=full)
+            busy = status in TOO_MUCH or asked_s is not None
+            return self._fault(cause, asked_s=asked_s, full=full, end="refused" if busy else "broken")
+        return self._fault(cause + await self._mend(status), retried=False, full=full)
 
     async def _mend(self, status: int) -> str:
         match status:
             case HTTPStatus.UNAUTHORIZED:
                 what = "another key" if self.secret else "the key"
                 return f". Set {what} in OPENAI_API_KEY"
+            case HTTPStatus.PAYMENT_REQUIRED | HTTPStatus.TOO_MANY_REQUESTS:
+                return ". The account has nothing left to pay with"
             case HTTPStatus.NOT_FOUND:
                 return await self._known_models()
             case _:
@@ -145,31 +196,7 @@ class Endpoint:
             return ". The server lists no model"
         nearest = get_close_matches(self.model, names, n=5, cutoff=0.3) or sorted(names)[:5]
         more = f" and {len(names) - len(nearest)} more" if len(names) > len(nearest) else ""
-        return f". The server has {_one_line(', '.join(nearest), 300)}{more}"
+        return f". The server has {trimmed(', '.join(nearest), 300)}{more}"
 
     def _without_secret(self, text: str) -> str:
         return text.replace(self.secret, "***") if self.secret else text
-
-
-def too_long(said: str) -> bool:
-    """Whether what a server says is that the conversation is longer than the subject can take."""
-    return _FULL.search(said) is not None
-
-
-def said_in(body: bytes) -> str:
-    """Return what a server says about its refusal, in whichever of the usual places it says it."""
-    try:
-        said: Any = orjson.loads(body)
-        for key in ("error", "message", "detail"):
-            if isinstance(said, dict) and said.get(key):
-                said = said[key]
-        text = said if isinstance(said, str) else orjson.dumps(said).decode()
-    except (ValueError, TypeError):  # no JSON, or nested too deeply to be written again
-        text = body[:2000].decode(errors="replace")
-    return _one_line(text, 300) or "nothing"
-
-
-def _one_line(text: str, longest: int) -> str:
-    """Return a server's text as one short printable line: it goes to terminals and reports."""
-    line = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
-    return line if len(line) <= longest else line[:longest] + "..."

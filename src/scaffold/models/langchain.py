@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 from pydantic import ValidationError
 
-from scaffold.broker.pace import UNPACED, Pace
+from scaffold.broker.pace import ADAPTIVE, Pace
 from scaffold.models.chat import PooledChatOpenAI
 from scaffold.models.connected import LangChainModel, PooledModel
 from scaffold.models.price import NOT_KNOWN, Price
@@ -32,7 +32,7 @@ class ChatSubject:
     name: str
     calling: Calling = AS_USUAL
     price: Price = NOT_KNOWN
-    pace: Pace = UNPACED
+    pace: Pace = ADAPTIVE
     window: int | None = None
     """Tokens it takes at once, its answer among them; None for what is known of it."""
     tokenizer: Callable[[str], int] | None = None

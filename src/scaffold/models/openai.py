@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from scaffold.broker.pace import UNPACED, Pace
+from scaffold.broker.pace import ADAPTIVE, Pace
 from scaffold.models.chat import NO_KEY, PUBLIC_API, PooledChatOpenAI
 from scaffold.models.connected import LangChainModel, PooledModel
 from scaffold.models.patience import PATIENT, Patience, Retry
 from scaffold.models.price import NOT_KNOWN, Price
 from scaffold.models.sampling import AS_USUAL, Calling, Sampling
-from scaffold.models.transport import checked_url
+from scaffold.models.transport import IDLE_S, checked_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -55,12 +55,19 @@ class OpenAISubject:
     price: Price = NOT_KNOWN
     request_timeout_s: float = 120.0
     patience: Patience = PATIENT
-    pace: Pace = UNPACED
-    """What the server bears: shared by all subjects of one address in a study."""
     window: int | None = None
     """Tokens it takes at once, its answer among them; None to ask the server, or to know it by its name."""
     tokenizer: Callable[[str], int] | None = None
     """Counts the tokens of a text as the subject would; servers that have one of their own are asked."""
+    stream: bool = False
+    """Answers come in pieces, so that a server that hangs is told from one with much to say."""
+    idle_timeout_s: float = IDLE_S
+    """Between two pieces."""
+    served: tuple[str, ...] = ()
+    """What the server may call the model beside its name, a release of it, or it without its owner; with `*`
+    for any text. An answer of any other model makes the trial void."""
+    pace: Pace = ADAPTIVE
+    """How much the server is asked: shared by all subjects of one address in a study."""
     on_retry: Callable[[Retry], None] | None = field(default=None, repr=False)
     simulated: bool = field(default=False, init=False)
 
@@ -88,7 +95,9 @@ class OpenAISubject:
         if not chat.speaks_completions:
             yield LangChainModel(chat=chat, price=self.price, window=self.window, tokenizer=self.tokenizer)
             return
-        async with chat.connected(patience=self.patience, on_retry=self.on_retry) as connected:
+        async with chat.connected(
+            patience=self.patience, idle_s=self.idle_timeout_s, on_retry=self.on_retry
+        ) as connected:
             yield PooledModel(
                 chat=connected,
                 price=self.price,
@@ -96,6 +105,8 @@ class OpenAISubject:
                 seeded=self.sampling.seeded,
                 window=self.window,
                 tokenizer=self.tokenizer,
+                stream=self.stream,
+                served=self.served,
             )
 
     def chat(self) -> PooledChatOpenAI:

@@ -47,6 +47,8 @@ def message_of(answer: dict[str, Any]) -> AIMessage:
         LookupError, TypeError, ValueError, AttributeError: it is no chat completion.
     """
     choice = answer["choices"][0]
+    if choice.get("error"):
+        raise ValueError("an error in place of a choice")
     sent = choice["message"]
     if sent.get("role") not in {"assistant", None}:
         raise TypeError("not an assistant's message")
@@ -159,9 +161,13 @@ def _calls(sent: Any) -> tuple[list[LangChainToolCall], list[InvalidToolCall]]:
     """Return the calls that can be run, and those that no tool could, each with its problem."""
     sound: list[LangChainToolCall] = []
     malformed: list[InvalidToolCall] = []
+    used: set[str] = set()
     for call in sent or ():
         function = call.get("function") or {}
-        identity = str(call.get("id") or f"call_{secrets.token_hex(6)}")
+        identity = str(call.get("id") or "")
+        if not identity or identity in used:  # a result must fit one call alone
+            identity = f"call_{secrets.token_hex(6)}"
+        used.add(identity)
         name, given = function.get("name"), function.get("arguments")
         arguments, problem = _arguments(given)
         if not isinstance(name, str) or not name:

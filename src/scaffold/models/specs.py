@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from scaffold.broker.pace import ADAPTIVE
 from scaffold.models.langchain import ChatSubject, chat_model
 from scaffold.models.nearest import nearest as _nearest
 from scaffold.models.openai import OpenAISubject
@@ -46,6 +47,12 @@ class SubjectSettings(TypedDict, total=False):
     """How often, and how long apart, a server that fails is asked again."""
     window: int | None
     """Tokens the subject takes at once, its answer among them; None to find out."""
+    stream: bool
+    """Answers come in pieces."""
+    idle_timeout_s: float
+    """Between two pieces of an answer."""
+    served: tuple[str, ...]
+    """What else the server may call the model."""
     pace: Pace
     """How many requests at once and a minute the server is sent."""
     vllm: VllmSettings
@@ -122,7 +129,10 @@ def _langchain(name: str, settings: SubjectSettings) -> Subject:
 
 
 def _simulated(name: str, settings: SubjectSettings) -> Subject:
-    return SimulatedSubject(profile=character(name), **_taken(settings, "price", "pace", "window"))
+    taken = _taken(settings, "price", "pace", "window")
+    if taken.get("pace") == ADAPTIVE:  # nothing in this process is ever asked for too much
+        del taken["pace"]
+    return SimulatedSubject(profile=character(name), **taken)
 
 
 SPECS: Mapping[str, str] = {

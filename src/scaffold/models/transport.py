@@ -6,15 +6,19 @@ subject is another transport that answers in process. Everything above it is the
 
 from __future__ import annotations
 
+import asyncio
 import os
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
+
+from scaffold.models.streaming import EVENT_STREAM, Assembly
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -30,12 +34,33 @@ LARGEST_PLAIN_BODY = 1 << 20
 """aiohttp warns about longer bodies given as bytes, and writes them in one piece."""
 
 
+IDLE_S = 60.0
+"""Between two pieces of a streamed answer."""
+
+
+FAREWELL_S = 0.5
+"""For the end of a stream whose answer is all there."""
+
+
 class _TooLong(aiohttp.ClientPayloadError):
     """The answer is longer than `LARGEST_ANSWER`."""
 
 
+class _FellSilent(Exception):
+    """Nothing more came of an answer that had begun."""
+
+
 class Unreachable(Exception):
-    """No answer came from the server; the message says why in plain words."""
+    """No answer came from the server; the message says why in plain words.
+
+    Args:
+        why: for people to read.
+        how: `away` where nobody took the request, `late` where it was not answered in time, `broken` else.
+    """
+
+    def __init__(self, why: str, *, how: Literal["away", "late", "broken"] = "broken") -> None:
+        super().__init__(why)
+        self.how = how
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +70,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    first_s: float | None = None
+    """Until the first piece, where it came in pieces."""
 
 
 class Transport(Protocol):
@@ -92,11 +119,14 @@ def checked_url(base_url: str) -> URL:
 class HttpTransport:
     """One pool of kept-alive connections to one server, without a limit of its own on their number."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: URL, *, timeout_s: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: URL, *, timeout_s: float, idle_s: float
+    ) -> None:
         self._session = session
         self._base = base_url
         self._urls: dict[str, URL] = {}
         self._timeout_s = timeout_s
+        self._idle_s = idle_s
         self.address = str(base_url.with_query(None)).rstrip("/")
 
     @classmethod
@@ -107,6 +137,7 @@ class HttpTransport:
         *,
         headers: Mapping[str, str],
         timeout_s: float,
+        idle_s: float = IDLE_S,
         proxy: str | None = None,
     ) -> AsyncIterator[HttpTransport]:
         """Open the pool; it is closed, and requests under way are dropped, on the way out.
@@ -115,6 +146,7 @@ class HttpTransport:
             base_url: Of the API, for example `http://127.0.0.1:8000/v1`.
             headers: Sent with each request, the authorisation among them.
             timeout_s: For one request, from its first byte to the answer's last.
+            idle_s: Between two pieces of an answer that comes in pieces.
             proxy: Address of an HTTP proxy; without one the usual environment variables decide.
 
         Raises:
@@ -129,12 +161,12 @@ class HttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         async with session:
-            yield cls(session, url, timeout_s=timeout_s)
+            yield cls(session, url, timeout_s=timeout_s, idle_s=idle_s)
 
     def at_root(self) -> HttpTransport:
         """The same connections, above the `/v1` of the address: where servers keep what is their own."""
         root = self._base.with_path(self._base.path.rstrip("/").removesuffix("/v1"), keep_query=True)
-        return HttpTransport(self._session, root, timeout_s=self._timeout_s)
+        return HttpTransport(self._session, root, timeout_s=self._timeout_s, idle_s=self._idle_s)
 
     async def post(self, path: str, body: Buffer, /) -> Answer:
         """Send a JSON body to a path below the address."""
@@ -146,16 +178,69 @@ class HttpTransport:
         return await self._request("GET", path, None)
 
     async def _request(self, method: str, path: str, payload: Buffer | BytesIO | None) -> Answer:
+        began = False
+        started = time.perf_counter()
         try:
             async with self._session.request(
                 method, self._url(path), data=payload, allow_redirects=False
             ) as response:
-                body = await _read_capped(response)
-                return Answer(status=response.status, headers=response.headers, body=body)
+                began = True
+                first_s = None
+                if response.content_type == EVENT_STREAM and response.ok:
+                    body, first = await self._assembled(response)
+                    first_s = None if first is None else first - started
+                else:
+                    body = await _read_capped(response)
+                return Answer(status=response.status, headers=response.headers, body=body, first_s=first_s)
+        except _FellSilent:
+            raise Unreachable(
+                f"{self.address} fell silent for {self._idle_s:g} s in the middle of its answer", how="late"
+            ) from None
         except TimeoutError:
-            raise Unreachable(f"{self.address} did not answer within {self._timeout_s:g} s") from None
+            what = "did not end its answer" if began else "did not answer"
+            raise Unreachable(f"{self.address} {what} within {self._timeout_s:g} s", how="late") from None
         except (aiohttp.ClientError, OSError) as fault:
-            raise Unreachable(f"{self.address} {_in_plain_words(fault)}") from fault
+            away = isinstance(fault, aiohttp.ClientConnectorError)
+            why = f"{self.address} {_in_plain_words(fault)}"
+            raise Unreachable(why, how="away" if away else "broken") from fault
+
+    async def _assembled(self, response: aiohttp.ClientResponse) -> tuple[bytes, float | None]:
+        """Return the answer that a stream tells of, and when it began."""
+        assembly, first = Assembly(), None
+        room = LARGEST_ANSWER
+        while not assembly.done:
+            try:
+                piece = await self._next_piece(response)
+            except (aiohttp.ClientPayloadError, ConnectionError):
+                if assembly.whole:  # what the connection broke off after is all there
+                    break
+                raise
+            if not piece:
+                break
+            room -= len(piece)
+            if room < 0:
+                raise _TooLong
+            assembly.feed(piece)
+            if first is None and assembly.began:
+                first = time.perf_counter()
+        if assembly.done:  # or else the connection could not be used again
+            with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await response.content.readany()
+        body = assembly.body()
+        if not assembly.whole:
+            raise aiohttp.ClientPayloadError
+        return body, first
+
+    async def _next_piece(self, response: aiohttp.ClientResponse) -> bytes:
+        idle = asyncio.timeout(self._idle_s)
+        try:
+            async with idle:
+                return await response.content.readany()
+        except TimeoutError:
+            if idle.expired():
+                raise _FellSilent from None
+            raise
 
     def _url(self, path: str) -> URL:
         url = self._urls.get(path)

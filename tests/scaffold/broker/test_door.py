@@ -129,7 +129,7 @@ async def test_a_request_reaches_the_server_as_it_is_but_for_the_models_name() -
     async with inside(completion("words", calls=[("dig", '{"deep": 1}')])) as machine:
         status, kind, answer = await machine.call(asked)
         assert (status, kind) == (200, "application/json")
-        assert answer == completion("words", calls=[("dig", '{"deep": 1}')])
+        assert answer == {"model": "real", **completion("words", calls=[("dig", '{"deep": 1}')])}
         assert machine.server.requests == [{**asked, "model": "real", "seed": 11, "stream": False}]
         (heard,), (replied,) = machine.of(Asked), machine.of(Replied)
         assert heard.settings["model"] == "m"

@@ -20,13 +20,13 @@ async def test_no_more_than_so_many_at_once_and_each_in_turn() -> None:
 
     async def one(number: int) -> None:
         nonlocal under_way, most
-        await pacer.enter()
+        place = await pacer.enter()
         order.append(number)
         under_way += 1
         most = max(most, under_way)
         await asyncio.sleep(0.001 * (number % 3))
         under_way -= 1
-        pacer.leave()
+        pacer.leave(place)
 
     await asyncio.gather(*(one(number) for number in range(60)))
     assert most == 3
@@ -40,9 +40,9 @@ async def test_no_more_than_so_many_in_any_minute() -> None:
     begun: list[float] = []
 
     async def one() -> None:
-        await pacer.enter()
+        place = await pacer.enter()
         begun.append(clock())
-        pacer.leave()
+        pacer.leave(place)
 
     await asyncio.gather(*(one() for _ in range(17)))
     assert all(after - before >= minute_s * 0.99 for before, after in zip(begun, begun[5:], strict=False))
@@ -52,27 +52,25 @@ async def test_no_more_than_so_many_in_any_minute() -> None:
 @pytest.mark.parametrize("pace", [Pace(at_once=1), Pace(per_minute=1), Pace(at_once=1, per_minute=2)])
 async def test_whoever_gives_up_takes_no_place(pace: Pace) -> None:
     pacer = Pacer(pace, minute_s=0.05)
-    await pacer.enter()
+    place = await pacer.enter()
     waiting = [asyncio.create_task(pacer.enter()) for _ in range(4)]
     await asyncio.sleep(0)
     for task in (waiting[0], waiting[2]):
         task.cancel()
     given_up = await asyncio.gather(waiting[0], waiting[2], return_exceptions=True)
     assert [type(end) for end in given_up] == [asyncio.CancelledError] * 2
-    pacer.leave()
+    pacer.leave(place)
     async with asyncio.timeout(5):
-        await waiting[1]
-        pacer.leave()
-        await waiting[3]
-        pacer.leave()
+        pacer.leave(await waiting[1])
+        pacer.leave(await waiting[3])
 
 
 async def test_a_place_that_comes_as_one_gives_up_goes_to_the_next() -> None:
     pacer = Pacer(Pace(at_once=1))
-    await pacer.enter()
+    place = await pacer.enter()
     first, second = (asyncio.create_task(pacer.enter()) for _ in range(2))
     await asyncio.sleep(0)
-    pacer.leave()  # the first is given the place, and cancelled before it hears of it
+    pacer.leave(place)  # the first is given the place, and cancelled before it hears of it
     first.cancel()
     async with asyncio.timeout(5):
         await second
@@ -82,7 +80,7 @@ async def test_a_place_that_comes_as_one_gives_up_goes_to_the_next() -> None:
 @pytest.mark.parametrize("limits", [{"at_once": 0}, {"per_minute": -1}])
 def test_a_pace_at_which_nothing_is_ever_asked_is_refused(limits: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="give 1 or more"):
-        Pace(**limits)
+        Pace(**limits)  # type: ignore[arg-type]
 
 
 def test_subjects_of_one_server_share_its_pace() -> None:

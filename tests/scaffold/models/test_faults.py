@@ -12,9 +12,12 @@ from chat_server import common_chat, completion, serving
 from langchain_core.messages import HumanMessage
 from pydantic import SecretStr
 
-from scaffold.errors import ContextFull, ModelFailed
+from scaffold.broker import Broker, Pace, Pacer
+from scaffold.errors import AnotherModel, ContextFull, ModelFailed
 from scaffold.models import ChatSubject, OpenAISubject, Patience, Retry
 from scaffold.models.patience import retry_after
+from scaffold.models.served import same_model
+from scaffold.types import Budget
 
 if TYPE_CHECKING:
     from scaffold.protocols import Subject
@@ -225,6 +228,12 @@ async def test_another_chat_models_fault_is_a_failed_model() -> None:
         "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
         "the request exceeds the available context size (4096 tokens), try increasing it",
         "prompt is too long: 210000 tokens > 200000 maximum",
+        "The input token count (40000) exceeds the maximum number of tokens allowed (32768).",
+        "Input is too long for requested model.",
+        "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+        "Range of input length should be [1, 30720]",
+        "Please reduce the length of the messages or completion.",
+        "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 `inputs` tokens",
     ],
 )
 async def test_a_conversation_that_is_too_long_is_a_fault_of_its_own(said: str) -> None:
@@ -274,3 +283,152 @@ async def test_an_address_that_cannot_be_used(url: str, why: str) -> None:
         async with OpenAISubject(model="m", base_url=url).connect():
             pass
     assert "sk-secret" not in str(refused.value)
+
+
+FILTERS = {
+    "azure": (
+        400,
+        {
+            "error": {
+                "message": "The response was filtered",
+                "code": "content_filter",
+                "innererror": {"code": "ResponsibleAIPolicyViolation"},
+            }
+        },
+    ),
+    "openai": (
+        400,
+        {"error": {"message": "Not allowed", "code": "content_policy_violation"}},
+    ),
+    "openrouter": (
+        403,
+        {"error": {"message": "requires moderation. Your input was flagged", "code": 403}},
+    ),
+    "dashscope": (400, {"error": {"code": "data_inspection_failed", "message": "inappropriate content"}}),
+    "in a 200": (200, {"error": {"code": 400, "type": "content_filter", "message": "filtered"}}),
+}
+
+
+@pytest.mark.parametrize("gateway", FILTERS)
+async def test_what_a_filter_stops_is_a_refusal(gateway: str) -> None:
+    status, said = FILTERS[gateway]
+    async with (
+        serving(web.json_response(said, status=status)) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        reply = await model.ask(QUESTION, tools=())
+    assert (reply.refused, reply.finish, reply.attempts) == (True, "content_filter", 1)
+    assert reply.text == said["error"]["message"]  # type: ignore[index]
+    assert reply.usage.prompt_tokens == -(-len(server.bodies[0]) // 4)
+
+
+async def test_another_chat_models_filter_is_a_refusal_too() -> None:
+    said = FILTERS["azure"][1]
+    async with (
+        serving(web.json_response(said, status=400)) as server,
+        common_chat(server.url) as chat,
+        ChatSubject(chat=chat, name="mine").connect() as model,
+    ):
+        assert (await model.ask(QUESTION, tools=())).refused
+
+
+async def test_words_about_filters_are_no_filter() -> None:
+    said = {"error": {"message": "unknown parameter: moderation", "code": "invalid_request"}}
+    async with (
+        serving(web.json_response(said, status=400)) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        with pytest.raises(ModelFailed, match="unknown parameter"):
+            await model.ask(QUESTION, tools=())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (refusing(429, '{"error": {"message": "no", "code": "insufficient_quota"}}'), "nothing left to pay"),
+        (refusing(402, "pay"), "nothing left to pay"),
+        (
+            web.json_response({"error": {"message": "no model m", "code": 404}}),
+            "with an error 404: no model m",
+        ),
+    ],
+)
+async def test_what_waiting_cannot_mend_is_not_waited_for(answer: web.Response, said: str) -> None:
+    async with serving(answer) as server, OpenAISubject(model="m", base_url=server.url).connect() as model:
+        with pytest.raises(ModelFailed, match=said) as failed:
+            await model.ask(QUESTION, tools=())
+    assert failed.value.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ("gpt-4o", "gpt-4o-2024-08-06"),
+        ("gpt-4", "gpt-4-0613"),
+        ("org/name", "name"),
+        ("name", "org/name"),
+        ("claude-3-5-sonnet-latest", "claude-3-5-sonnet-20241022"),
+        ("llama3.1", "llama3.1:latest"),
+        ("openai/gpt-4o:free", "openai/gpt-4o"),
+        ("m", "/models/m.gguf"),
+        ("gemini-1.5-pro", "gemini-1.5-pro-002"),
+        ("m", ""),
+    ],
+)
+def test_one_model_has_many_names(asked: str, served: str) -> None:
+    assert same_model(asked, served)
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ("gpt-4o", "gpt-4o-mini"),
+        ("gpt-4o-2024-05-13", "gpt-4o-2024-08-06"),
+        ("gpt-4", "gpt-3.5-turbo"),
+        ("gpt-4", "gpt-4.1"),
+        ("gpt-4", "gpt-5"),
+        ("qwen2", "qwen2.5"),
+        ("qwen3:8b", "qwen3:4b"),
+        ("mistral-7b-v0.1", "mistral-7b-v0.3"),
+    ],
+)
+def test_another_model_is_told_by_its_name(asked: str, served: str) -> None:
+    assert not same_model(asked, served)
+    assert same_model(asked, served, accepted=(served,))
+    assert same_model(asked, served, accepted=("*",))
+
+
+async def test_an_answer_of_another_model_comes_with_its_cost() -> None:
+    async with (
+        serving(completion() | {"model": "cheap"}) as server,
+        OpenAISubject(model="m", base_url=server.url).connect() as model,
+    ):
+        with pytest.raises(AnotherModel, match="'cheap' answered where 'm' was asked") as other:
+            await model.ask(QUESTION, tools=())
+    assert other.value.reply.usage.tokens == 110
+
+
+async def test_two_calls_of_one_id_are_told_apart() -> None:
+    answer = completion(calls=[("shell", "{}"), ("shell", "{}")])
+    for call in answer["choices"][0]["message"]["tool_calls"]:
+        call["id"] = "same"
+    async with serving(answer) as server, OpenAISubject(model="m", base_url=server.url).connect() as model:
+        first, second = (await model.ask(QUESTION, tools=())).calls
+    assert first.id == "same"
+    assert second.id != "same"
+
+
+async def test_a_call_that_waits_to_be_asked_again_holds_nobody_up() -> None:
+    async with serving(refusing(500), completion()) as server:
+        slow_again = Patience(first_wait_s=30)
+        pacer = Pacer(Pace(at_once=1))
+        subject = OpenAISubject(model="m", base_url=server.url, patience=slow_again)
+        async with subject.connect() as model:
+            broker = Broker(model, pacer=pacer)
+            waiting = asyncio.create_task(broker.admit(budget=Budget()).first.ask(QUESTION))
+            while not server.requests:  # noqa: ASYNC110 - the server has no event for it
+                await asyncio.sleep(0.01)
+            other = await broker.admit(budget=Budget()).first.ask(QUESTION)
+            waiting.cancel()
+    assert (other.text, other.attempts) == ("fine", 1)
+    assert pacer.attempts == 2
