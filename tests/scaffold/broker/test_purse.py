@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiohttp import web
 from chat_server import completion, serving
 from langchain_core.messages import AIMessage, HumanMessage
 
@@ -18,7 +17,7 @@ from scaffold.models.scripted import Scripted, call
 
 if TYPE_CHECKING:
     from environments import Environment
-    from scaffold import Key
+    from scaffold import Key, Model
 
 pytestmark = pytest.mark.anyio
 
@@ -28,21 +27,21 @@ A_CALL = 110
 """Tokens of each, of which 10 are the answer's: 0.2 in money."""
 
 
-@dataclass
-class Counting:
-    """Counts what a real server is asked, and how much of it at once."""
+@dataclass(kw_only=True)
+class Counted:
+    """Counts a real subject's calls that have no answer yet, as the broker sees them."""
 
-    asked: int = 0
+    model: Model
     under_way: int = 0
     most: int = 0
 
-    async def answer(self, _: web.Request) -> web.StreamResponse:
-        self.asked += 1
+    async def ask(self, *arguments: Any, **options: Any) -> Reply:
         self.under_way += 1
         self.most = max(self.most, self.under_way)
-        await asyncio.sleep(0.01)
-        self.under_way -= 1
-        return web.json_response(completion())
+        try:
+            return await self.model.ask(*arguments, **options)
+        finally:
+            self.under_way -= 1
 
 
 async def asking_on(key: Key) -> None:
@@ -54,12 +53,12 @@ async def asking_on(key: Key) -> None:
 async def test_sixty_trials_at_once_pass_a_limit_by_the_calls_in_flight_at_most(
     limit: dict[str, float],
 ) -> None:
-    counting = Counting()
     whole = Purse("the study", **limit)  # type: ignore[arg-type]
-    async with serving(counting.answer) as server:
+    async with serving(completion()) as server:
         subject = parse_subject("openai:m", base_url=server.url, price=PRICE)
         async with subject.connect() as model:
-            broker = Broker(model)
+            counted = Counted(model=model)
+            broker = Broker(counted)
 
             async def trial() -> None:
                 purse = Purse("the trial", within=whole)
@@ -72,10 +71,11 @@ async def test_sixty_trials_at_once_pass_a_limit_by_the_calls_in_flight_at_most(
             async with asyncio.TaskGroup() as trials:
                 for _ in range(60):
                     trials.create_task(trial())
-    assert whole.spent.calls == counting.asked  # what the server answered is what was counted, each call once
-    assert 25 <= counting.asked < 25 + counting.most
-    assert whole.spent.tokens == counting.asked * A_CALL
-    assert whole.spent.money == pytest.approx(counting.asked * 0.2)
+    asked = len(server.requests)
+    assert whole.spent.calls == asked  # what the server answered is what was counted, each call once
+    assert 25 <= asked < 25 + counted.most
+    assert whole.spent.tokens == asked * A_CALL
+    assert whole.spent.money == pytest.approx(asked * 0.2)
 
 
 ANSWER = Reply(
