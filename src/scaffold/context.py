@@ -220,17 +220,18 @@ class Context:
         """How much the subject takes at once; looked up once."""
         return await self.key.counter.window()
 
-    async def count(
-        self, messages: Sequence[BaseMessage] | None = None, *, limit: float | None = None
-    ) -> Count:
-        """Count the tokens of a request before it is sent.
+    async def count(self, *, limit: float | None = None) -> Count:
+        """Count the tokens of the conversation as it stands.
 
         Args:
-            messages: that it would have; None for the conversation as it stands.
             limit: what the count is to be held against; near it the server's own tokenizer is asked.
         """
-        asked = self.conversation.messages if messages is None else messages
-        return await self.key.counter.count(asked, tools=self.bench.tools, limit=limit)
+        return await self.key.counter.count(self.conversation.messages, tools=self.bench.tools, limit=limit)
+
+    async def count_aside(self, question: HumanMessage, *, upto: int, limit: float) -> Count:
+        """Count the tokens of a question beside the conversation; see `aside`."""
+        asked = [*self.conversation.messages[:upto], question]
+        return await self.key.counter.count(asked, tools=self.bench.tools, tool_choice="none", limit=limit)
 
     async def begin_anew(
         self, faculty: str, note: str, *, upto: int, before: Count | None = None

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from ablation.record import END, EventLog, genesis
 from ablation.show import show_trial
-from scaffold.events import Asked, FacultyEntered, LimitReached, Replied, ToolRan, as_fields
+from scaffold.events import Asked, Compacted, FacultyEntered, LimitReached, Replied, ToolRan, as_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +147,30 @@ def test_an_interrupted_attempt_says_so(planted: Planter, tmp_path: Path) -> Non
     shown = _shown(_log(tmp_path / "t.jsonl", _record(planted), finished=False))
     assert "this attempt was interrupted" in shown
     assert "I list the files." in shown
+
+
+def test_a_conversation_that_began_anew_is_shown_with_what_it_cost(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    event = Compacted(
+        step=9,
+        faculty="memory",
+        head=2,
+        dropped=12,
+        kept=3,
+        digest="0" * 16,
+        added=(),
+        tokens_before=6500,
+        tokens_after=2100,
+        counted_by=_HOSTILE,
+        window=8000,
+    )
+    with EventLog.create(path, origin=genesis("0", "t", 1)) as log:
+        _happen(log, event)
+    shown = " ".join(_shown(path).split())
+    assert "began anew: a note stands for 12 messages, the last 3 go on after it" in shown
+    assert "6,500 of 8,000 tokens before (counted by [bold]bad[/bold])" in shown
+    assert "2,100 after" in shown
+    assert "\x1b" not in shown
 
 
 def test_events_nobody_foresaw_are_shown_in_a_line(tmp_path: Path) -> None:

@@ -98,6 +98,6 @@ class Memory:
             upto = begins[-kept] if kept else len(messages)
             if room is None:
                 return upto
-            if (await context.count([*messages[:upto], question], limit=room)).tokens <= room:
+            if (await context.count_aside(question, upto=upto, limit=room)).tokens <= room:
                 return upto
         return None

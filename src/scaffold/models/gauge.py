@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from scaffold.models.transport import HttpTransport, Unreachable
+from scaffold.models.transport import RootedTransport, Unreachable
 from scaffold.models.window import A_TABLE, THE_SERVER, THE_SETTING, known_window, sound, stated_window
 from scaffold.types import Window
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from scaffold.models.chat import PooledChatOpenAI
-    from scaffold.models.transport import Buffer
+    from scaffold.models.transport import Buffer, Transport
     from scaffold.protocols import Tool
 
 __all__ = ["ServerGauge"]
@@ -74,9 +74,10 @@ class ServerGauge:
         self, messages: Sequence[BaseMessage], *, tools: Sequence[Tool], tool_choice: Choice = "auto"
     ) -> int | None:
         """Have the server count a request, where it is vLLM or llama.cpp."""
+        await self.window()
         transport = self._chat.transport
         owner = (self._entry or {}).get("owned_by")
-        if not self._counts or not isinstance(transport, HttpTransport) or owner not in _TOKENIZERS:
+        if not self._counts or not isinstance(transport, RootedTransport) or owner not in _TOKENIZERS:
             return None
         asked = orjson.loads(self._settings(tools, tool_choice))
         said = {name: asked[name] for name in ("model", "tools") if name in asked}
@@ -129,7 +130,7 @@ class ServerGauge:
         if self._entry is None:
             return None
         transport = self._chat.transport
-        if self._entry.get("owned_by") == "llamacpp" and isinstance(transport, HttpTransport):
+        if self._entry.get("owned_by") == "llamacpp" and isinstance(transport, RootedTransport):
             # What it was trained with stands in the list, what it was started with does not.
             answer = await transport.at_root().get("/props")
             try:
@@ -140,12 +141,12 @@ class ServerGauge:
         return stated_window(self._entry)
 
 
-async def _vllm(root: HttpTransport, body: Buffer) -> int:
+async def _vllm(root: Transport, body: Buffer) -> int:
     answer = await root.post("/tokenize", body)
     return int(orjson.loads(answer.body)["count"])
 
 
-async def _llama(root: HttpTransport, body: Buffer) -> int:
+async def _llama(root: Transport, body: Buffer) -> int:
     prompt = orjson.loads((await root.post("/apply-template", body)).body)["prompt"]
     asked = orjson.dumps({"content": prompt, "add_special": True, "parse_special": True})
     return len(orjson.loads((await root.post("/tokenize", asked)).body)["tokens"])

@@ -12,7 +12,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -23,7 +23,7 @@ from scaffold.models.streaming import EVENT_STREAM, Assembly
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-__all__ = ["Answer", "Buffer", "HttpTransport", "Transport", "Unreachable", "checked_url"]
+__all__ = ["Answer", "Buffer", "HttpTransport", "RootedTransport", "Transport", "Unreachable", "checked_url"]
 
 Buffer = bytes | bytearray
 
@@ -99,6 +99,15 @@ class Transport(Protocol):
         ...
 
 
+@runtime_checkable
+class RootedTransport(Transport, Protocol):
+    """A way to a server that has more to say than the protocol."""
+
+    def at_root(self) -> Transport:
+        """The same server, above the `/v1` of the address: where servers keep what is their own."""
+        ...
+
+
 def checked_url(base_url: str) -> URL:
     """Return the address of an API, for example `http://127.0.0.1:8000/v1`.
 
@@ -164,7 +173,7 @@ class HttpTransport:
             yield cls(session, url, timeout_s=timeout_s, idle_s=idle_s)
 
     def at_root(self) -> HttpTransport:
-        """The same connections, above the `/v1` of the address: where servers keep what is their own."""
+        """The same connections, above the `/v1` of the address."""
         root = self._base.with_path(self._base.path.rstrip("/").removesuffix("/v1"), keep_query=True)
         return HttpTransport(self._session, root, timeout_s=self._timeout_s, idle_s=self._idle_s)
 

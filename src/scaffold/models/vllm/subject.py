@@ -66,6 +66,8 @@ class VllmSubject:
     request_timeout_s: float = 600.0
     patience: Patience = PATIENT
     pace: Pace = UNPACED
+    window: int | None = None
+    """Tokens it takes at once, its answer among them; None for what the server was started with."""
     logs: Path | None = None
     """The folder of the server's logs; one in redline's cache unless told."""
     warning: str = ""
@@ -103,6 +105,7 @@ class VllmSubject:
                 calling=self.calling,
                 seeded=self.sampling.seeded,
                 seed_each_turn=self.random_seed is not None,
+                window=self.window,
             )
 
     def chat(self) -> PooledChatOpenAI:

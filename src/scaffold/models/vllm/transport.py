@@ -11,7 +11,7 @@ from scaffold.models.transport import HttpTransport, Unreachable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from scaffold.models.transport import Answer, Buffer
+    from scaffold.models.transport import Answer, Buffer, Transport
     from scaffold.models.vllm.life import Running, Service
 
 __all__ = ["ServedTransport"]
@@ -51,6 +51,10 @@ class ServedTransport:
         """Fetch a path of the API; see `Transport.get`."""
         return await self._through(lambda way: way.get(path))
 
+    def at_root(self) -> Transport:
+        """The same server, above the `/v1` of the address."""
+        return _AtRoot(self._through, self.address)
+
     async def _through(self, ask: Callable[[HttpTransport], Awaitable[Answer]]) -> Answer:
         over = 0
         while True:
@@ -78,6 +82,22 @@ class ServedTransport:
         return await self._stack.enter_async_context(
             HttpTransport.open(running.url, headers=headers, timeout_s=self._timeout_s)
         )
+
+
+class _AtRoot:
+    def __init__(
+        self,
+        through: Callable[[Callable[[HttpTransport], Awaitable[Answer]]], Awaitable[Answer]],
+        address: str,
+    ) -> None:
+        self._through = through
+        self.address = address
+
+    async def post(self, path: str, body: Buffer, /) -> Answer:
+        return await self._through(lambda way: way.at_root().post(path, body))
+
+    async def get(self, path: str, /) -> Answer:
+        return await self._through(lambda way: way.at_root().get(path))
 
 
 async def _died(running: Running, way: HttpTransport) -> bool:
