@@ -10,7 +10,7 @@ import pytest
 from whole_trials import Call, events
 from windowed_server import answering, serving_window_aside
 
-from ablation import Study, ablate
+from ablation import Study, StudyFolder, ablate, run_study
 from ablation.report import build_report
 from ablation.runner import run_study
 from environments.sandbox import Sandbox
@@ -111,7 +111,7 @@ async def test_a_small_study_finds_what_memory_buys_in_a_small_window(tmp_path: 
     assert [(record.outcome, record.limit) for record in ended["no-memory"]] == [("limit", "context")] * 6
     assert all(record.faculties["memory"].turns for record in ended["full"])
     assert all("memory" not in record.faculties for record in ended["no-memory"])
-    report = build_report(result.records, result.folder.design)
+    report = build_report(result.records, StudyFolder.load(result.folder).design)
     (effect,) = report.effects
     assert (effect.removed, effect.measured is not None) == ("memory", True)
     assert not [warning for warning in report.warnings if "memory" in warning]

@@ -67,7 +67,9 @@ class VllmSubject:
     patience: Patience = PATIENT
     pace: Pace = UNPACED
     window: int | None = None
-    """Tokens it takes at once, its answer among them; None for what the server was started with."""
+    """Tokens it takes at once, its answer among them; None to ask the server."""
+    tokenizer: Callable[[str], int] | None = None
+    """Counts the tokens of a text; None to ask the server."""
     logs: Path | None = None
     """The folder of the server's logs; one in redline's cache unless told."""
     warning: str = ""
@@ -106,6 +108,7 @@ class VllmSubject:
                 seeded=self.sampling.seeded,
                 seed_each_turn=self.random_seed is not None,
                 window=self.window,
+                tokenizer=self.tokenizer,
             )
 
     def chat(self) -> PooledChatOpenAI:

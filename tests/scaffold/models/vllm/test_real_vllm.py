@@ -26,9 +26,11 @@ from ablation.record import read_log
 from environments.hosting import HERE
 from environments.sandbox import Sandbox
 from scaffold import DEFAULT_TOOLS, Budget, SubjectUnavailable, react
+from scaffold.models.connected import PooledModel
 from scaffold.models.vllm import PRESETS, VllmServer, VllmSubject, vllm_subject
 from scaffold.models.vllm.finding import Installation, find_vllm
 from scaffold.models.vllm.presets import FAMILIES
+from scaffold.models.vllm.random_weights import CONTEXT_LENGTH
 from scaffold.models.vllm.sharing import shared
 
 if TYPE_CHECKING:
@@ -199,6 +201,9 @@ async def test_a_model_that_knows_nothing_calls_tools_as_they_are(
             *(model.ask(asked, tools=DEFAULT_TOOLS, seed=seed) for seed in range(12))
         )
         again = await model.ask(asked, tools=DEFAULT_TOOLS, seed=0)
+        assert isinstance(model, PooledModel)
+        assert (await model.gauge.window()).tokens == CONTEXT_LENGTH
+        assert await model.gauge.tokens(asked, tools=DEFAULT_TOOLS) == again.usage.prompt_tokens
     for answer in answers:
         (call,) = answer.calls
         assert call.problem is None
