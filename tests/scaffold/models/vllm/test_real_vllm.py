@@ -34,8 +34,6 @@ from scaffold.models.vllm.random_weights import CONTEXT_LENGTH
 from scaffold.models.vllm.sharing import shared
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from scaffold.models.vllm.life import Service
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -63,7 +61,7 @@ print(json.dumps(found, default=str))
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def installed() -> Installation:
     try:
         return await find_vllm(HERE)
@@ -71,7 +69,7 @@ async def installed() -> Installation:
         pytest.skip(str(fault))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def subject(installed: Installation) -> VllmSubject:
     del installed
     return vllm_subject("random-weights")
@@ -84,14 +82,6 @@ def pids(log: Path) -> list[int]:
 
 def alive(processes: list[int]) -> list[int]:
     return [pid for pid in processes if Path(f"/proc/{pid}").exists()]
-
-
-@pytest.fixture(scope="module")
-async def service(subject: VllmSubject) -> AsyncIterator[Service]:
-    async with shared(subject._served()) as service:
-        yield service
-    assert len(pids(service.log)) >= 3
-    assert alive(pids(service.log)) == []
 
 
 async def counted(service: Service) -> dict[str, float]:
@@ -190,10 +180,7 @@ async def test_what_vllm_says_of_a_bad_argument_is_shown(subject: VllmSubject, t
     assert not (tmp_path / "out").exists()
 
 
-async def test_a_model_that_knows_nothing_calls_tools_as_they_are(
-    subject: VllmSubject, service: Service
-) -> None:
-    del service
+async def calls_fit_the_tools(subject: VllmSubject) -> None:
     arguments = {tool.name: tool.arguments for tool in DEFAULT_TOOLS}
     asked = [HumanMessage("Do something.")]
     async with subject.connect() as model:
@@ -215,7 +202,7 @@ async def test_a_model_that_knows_nothing_calls_tools_as_they_are(
     assert again.usage.cached_tokens >= BLOCK
 
 
-async def test_whole_trials_extend_their_prompts_and_the_cache_knows(
+async def whole_trials_extend_their_prompts_and_the_cache_knows(
     subject: VllmSubject, service: Service, tmp_path: Path
 ) -> None:
     before = await counted(service)
@@ -236,7 +223,7 @@ async def test_whole_trials_extend_their_prompts_and_the_cache_knows(
     assert after["queries"] - before["queries"] == asked
 
 
-async def test_a_server_killed_in_the_middle_is_started_again_and_the_trials_go_on(
+async def killed_in_the_middle_it_is_started_again_and_the_trials_go_on(
     subject: VllmSubject, service: Service, tmp_path: Path
 ) -> None:
     first = pids(service.log)
@@ -253,3 +240,15 @@ async def test_a_server_killed_in_the_middle_is_started_again_and_the_trials_go_
     assert all(record.steps >= 1 for record in result.records)
     assert (await service.running()).number == 2
     assert alive(first) == []
+
+
+async def test_a_real_server_from_start_to_stop(subject: VllmSubject, tmp_path: Path) -> None:
+    """One test, because a server takes half a minute to start: its three parts share one."""
+    async with shared(subject._served()) as service:
+        await calls_fit_the_tools(subject)
+        await whole_trials_extend_their_prompts_and_the_cache_knows(subject, service, tmp_path / "whole")
+        await killed_in_the_middle_it_is_started_again_and_the_trials_go_on(
+            subject, service, tmp_path / "killed"
+        )
+    assert len(pids(service.log)) >= 6
+    assert alive(pids(service.log)) == []
