@@ -5,16 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MACHINES := $(VENV)/.machines
+VLLM := $(VENV)/.vllm
 DEMO := runs/demo
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench vllm clean
 
 demo: $(READY)  ## The main job: a small ablation in real sandboxes, on a simulated subject
 	rm -rf $(DEMO)
 	$(BIN)/redline ablate examples/05_ablation.py --out $(DEMO)
 	@echo "Open $(DEMO)/report.html in a browser."
 
-test: $(MACHINES)  ## Every test, every linter's and type checker's complaint
+test: $(MACHINES) $(VLLM)  ## Every test, every linter's and type checker's complaint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -27,6 +28,8 @@ check: $(READY)  ## Everything `test` does but the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+vllm: $(VLLM)  ## A vLLM for processors, for vllm:random-weights and for its tests
+
 bench: $(MACHINES)  ## Ratios against a floor and a peer, measured in one run
 	$(BIN)/python -m benchmarks
 
@@ -36,6 +39,10 @@ $(READY): scripts/setup pyproject.toml requirements.lock
 
 $(MACHINES): $(READY)
 	scripts/setup $(VENV) machines
+	@touch $@
+
+$(VLLM): $(READY)
+	scripts/setup $(VENV) vllm
 	@touch $@
 
 clean:

@@ -35,7 +35,7 @@ PORTS_TRIED = 3
 _FIRST_WORD_S, _LATER_WORD_S = 20.0, 60.0
 """When a person who waits is told how far it is."""
 _ASKED_EVERY_S = 0.25
-_GRACE_S = 10.0
+_GRACE_S = 5.0
 """For vLLM to end its workers, before they are ended."""
 
 _diagnostics = structlog.get_logger(__name__)
