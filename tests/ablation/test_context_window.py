@@ -10,7 +10,7 @@ import pytest
 from whole_trials import Call, events
 from windowed_server import answering, serving_window_aside
 
-from ablation import Study, StudyFolder, ablate, run_study
+from ablation import Study, StudyFolder, ablate
 from ablation.report import build_report
 from ablation.runner import run_study
 from environments.sandbox import Sandbox
