@@ -67,9 +67,7 @@ class VllmSubject:
     patience: Patience = PATIENT
     pace: Pace = UNPACED
     window: int | None = None
-    """Tokens it takes at once, its answer among them; None to ask the server."""
-    tokenizer: Callable[[str], int] | None = None
-    """Counts the tokens of a text; None to ask the server."""
+    """Tokens it takes at once, its answer among them; None for what the server was started with."""
     logs: Path | None = None
     """The folder of the server's logs; one in redline's cache unless told."""
     warning: str = ""
@@ -108,7 +106,6 @@ class VllmSubject:
                 seeded=self.sampling.seeded,
                 seed_each_turn=self.random_seed is not None,
                 window=self.window,
-                tokenizer=self.tokenizer,
             )
 
     def chat(self) -> PooledChatOpenAI:

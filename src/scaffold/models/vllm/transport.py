@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from copy import copy
 from typing import TYPE_CHECKING
 
 from scaffold.models.transport import HttpTransport, Unreachable
@@ -12,7 +11,7 @@ from scaffold.models.transport import HttpTransport, Unreachable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from scaffold.models.transport import Answer, Buffer
+    from scaffold.models.transport import Answer, Buffer, Transport
     from scaffold.models.vllm.life import Running, Service
 
 __all__ = ["ServedTransport"]
@@ -31,7 +30,6 @@ class ServedTransport:
         self._stack = stack
         self._timeout_s = timeout_s
         self._ways: dict[int, asyncio.Task[HttpTransport]] = {}
-        self._rooted = False
         self.address = f"vLLM ({service.server.name})"
 
     @classmethod
@@ -40,12 +38,6 @@ class ServedTransport:
         """Open the way; `timeout_s` is for one request, a restart it waits for not counted."""
         async with AsyncExitStack() as stack:
             yield cls(service, stack, timeout_s=timeout_s)
-
-    def at_root(self) -> ServedTransport:
-        """Return the same way above the API's address; see `RootedTransport.at_root`."""
-        rooted = copy(self)
-        rooted._rooted = True  # noqa: SLF001 - a copy of ourselves
-        return rooted
 
     async def post(self, path: str, body: Buffer, /) -> Answer:
         """Send a JSON body to a path of the API; see `Transport.post`.
@@ -59,13 +51,17 @@ class ServedTransport:
         """Fetch a path of the API; see `Transport.get`."""
         return await self._through(lambda way: way.get(path))
 
+    def at_root(self) -> Transport:
+        """The same server, above the `/v1` of the address."""
+        return _AtRoot(self._through, self.address)
+
     async def _through(self, ask: Callable[[HttpTransport], Awaitable[Answer]]) -> Answer:
         over = 0
         while True:
             running = await self._service.running(after=over)
             way = await self._way(running)
             try:
-                answer = await ask(way.at_root() if self._rooted else way)
+                answer = await ask(way)
             except Unreachable:
                 if not await _died(running, way):
                     raise
@@ -86,6 +82,22 @@ class ServedTransport:
         return await self._stack.enter_async_context(
             HttpTransport.open(running.url, headers=headers, timeout_s=self._timeout_s)
         )
+
+
+class _AtRoot:
+    def __init__(
+        self,
+        through: Callable[[Callable[[HttpTransport], Awaitable[Answer]]], Awaitable[Answer]],
+        address: str,
+    ) -> None:
+        self._through = through
+        self.address = address
+
+    async def post(self, path: str, body: Buffer, /) -> Answer:
+        return await self._through(lambda way: way.at_root().post(path, body))
+
+    async def get(self, path: str, /) -> Answer:
+        return await self._through(lambda way: way.at_root().get(path))
 
 
 async def _died(running: Running, way: HttpTransport) -> bool:
