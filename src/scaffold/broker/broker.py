@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scaffold.broker.lineage import Lineage
-from scaffold.broker.pace import ADAPTIVE, UNPACED, Pace, Pacer
+from scaffold.broker.pace import UNPACED, Pace, Pacer
 from scaffold.broker.turn import Turn
 from scaffold.budget import Meter
 from scaffold.counting import PlainGauge
@@ -43,7 +43,7 @@ class Paces:
 
     def of(self, subject: Subject) -> Pacer:
         """Return the pacer of a subject's provider: by its `provider`, or else by its name."""
-        pace: Pace = getattr(subject, "pace", ADAPTIVE)
+        pace: Pace = getattr(subject, "pace", UNPACED)
         place = (str(getattr(subject, "provider", subject.name)), pace)
         return self._pacers.setdefault(place, Pacer(pace))
 

@@ -71,6 +71,7 @@ class Turn:
         try:
             with self._waiting():
                 await asyncio.sleep(seconds)
+                self._pacer.waited_s += seconds
                 self._place = await self._pacer.enter()
         finally:
             self.waited_s += clock() - since

@@ -201,11 +201,12 @@ async def test_a_failure_is_never_kept(cache: ReplyCache) -> None:
 async def test_once_another_model_is_served_the_old_ones_answers_are_none(cache: ReplyCache) -> None:
     old, new = {"model": "m-1"}, {"model": "m-2"}
     async with serving(completion("old") | old, completion("other") | new, completion("new") | new) as server:
-        await ask(of(server), cache)
-        async with Cached(subject=of(server), cache=cache).connect() as model:
+        subject = of(server, served=("m-*",))
+        await ask(subject, cache)
+        async with Cached(subject=subject, cache=cache).connect() as model:
             await model.ask(TALK, tools=(), seed=7)
             assert (await model.ask(TALK, tools=DEFAULT_TOOLS, seed=7)).text == "new"
-        assert (await ask(of(server), cache)).text == "new"
+        assert (await ask(subject, cache)).text == "new"
     assert len(server.requests) == 3
 
 

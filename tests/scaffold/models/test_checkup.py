@@ -34,13 +34,13 @@ def answering(
                 return web.json_response({"error": {"message": "no tools here"}}, status=400)
             calls = [("note", json.dumps({"word": word})) for word in ("one", "two")]
             made = {"several": calls, "one": calls[:1], "none": (), "cut": [("note", '{"word": "o')]}[tools]
-            return web.json_response(completion("noted", calls=made))
+            return web.json_response({"model": "m", **completion("noted", calls=made)})
         seed = asked.get("seed")
         if seeds == "refused" and seed is not None:
             return web.json_response({"error": {"message": "no seeds here"}}, status=400)
         said = {"kept": f"{seed}", "ignored": f"{count}", "not told apart": "7"}.get(seeds, "")
         told = {"usage": usage} if usage is not None else {}
-        return web.json_response(completion(said, **told))
+        return web.json_response({"model": "m", **completion(said, **told)})
 
     return answer
 
