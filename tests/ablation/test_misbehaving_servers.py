@@ -251,8 +251,11 @@ def saying(raw: bytes) -> Iterator[str]:
     """A server that says the same bytes to everybody, whatever they speak."""
 
     def serve() -> None:
-        for _ in range(2):
-            connection, _ = listener.accept()
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
             with connection:
                 connection.recv(1 << 16)
                 connection.sendall(raw)
@@ -261,6 +264,7 @@ def saying(raw: bytes) -> Iterator[str]:
         thread = Thread(target=serve)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        listener.shutdown(socket.SHUT_RDWR)
         thread.join()
 
 
