@@ -23,7 +23,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from scaffold.broker.pace import ADAPTIVE, Pace
+from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.conversion import message_of
 from scaffold.models.encoding import tool_schemas
 from scaffold.models.price import Price, price_of
@@ -220,7 +220,7 @@ class TextToolsSubject:
     @property
     def pace(self) -> Pace:
         """As the subject itself."""
-        return getattr(self.subject, "pace", ADAPTIVE)
+        return getattr(self.subject, "pace", UNPACED)
 
     @property
     def provider(self) -> str:

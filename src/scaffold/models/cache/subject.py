@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from scaffold.broker.pace import ADAPTIVE, Pace
+from scaffold.broker.pace import UNPACED, Pace
 from scaffold.models.cache.digests import Conversations, identity_of, key_of, key_of_request
 from scaffold.models.cache.replies import packed, unpacked
 from scaffold.models.price import Price, price_of
@@ -211,7 +211,7 @@ class Cached:
     @property
     def pace(self) -> Pace:
         """As the subject itself."""
-        return getattr(self.subject, "pace", ADAPTIVE)
+        return getattr(self.subject, "pace", UNPACED)
 
     @property
     def provider(self) -> str:
