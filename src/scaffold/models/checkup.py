@@ -9,6 +9,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from scaffold.errors import ModelFailed
+from scaffold.models.window import window_of
 from scaffold.tools import FunctionTool
 from scaffold.types import ToolOutcome
 
@@ -58,6 +59,8 @@ class Checkup:
     cached: bool
     """Its reports told of prompt tokens that it had in its prefix cache."""
     seeds: Seeds
+    window: int | None
+    """Tokens it takes at once; None where nobody says so."""
     calls: int
     """Calls that it made in one answer when it was asked for two; 0 for none that could be run."""
     calls_fault: str = ""
@@ -81,6 +84,9 @@ class Checkup:
                     "not told apart": "the same whatever the seed",
                 }[self.seeds],
                 _usage(usage=self.usage, cached=self.cached),
+                f"takes {self.window:,} tokens at once"
+                if self.window
+                else "does not say its window (--context-window)",
             )
         )
 
@@ -110,6 +116,7 @@ async def check_up(subject: Subject) -> Checkup:
         first = await model.ask([ATTENTIVE, HumanMessage("Answer with the word ready.")], tools=())
         seeds, replies = await _seeds(model)
         calling, fault = await _calls(model)
+        window = await window_of(model)
     replies = [first, *replies, *([calling] if calling else [])]
     longest = max(replies, key=lambda reply: reply.usage.completion_tokens)
     return Checkup(
@@ -119,6 +126,7 @@ async def check_up(subject: Subject) -> Checkup:
         usage=not any(reply.usage.estimated for reply in replies),
         cached=any(reply.usage.cached_tokens for reply in replies),
         seeds=seeds,
+        window=window.tokens,
         calls=sum(call.problem is None for call in calling.calls) if calling else 0,
         calls_fault=fault,
     )

@@ -62,6 +62,7 @@ async def test_a_server_that_can_do_everything() -> None:
     )
     assert (report.calls, report.seeds, report.usage, report.cached) == (2, "kept", True, True)
     assert report.mends == ()
+    assert report.window is None
     assert "\n" not in report.line
     for said in ("(as m)", "several at once", "keeps seeds", "reports usage, cached tokens apart"):
         assert said in report.line
