@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from small_studies import HOME, note, small_study
@@ -145,11 +145,16 @@ def test_a_report_in_the_terminal(plain: Any, text: str) -> None:
 
 @quick
 @given(hostile)
+@example("`[link=http://evil.example]x[/link]")
+@example("\\://evil.example")
 def test_a_report_in_markdown(plain: Any, text: str) -> None:
     given_ = poisoned(plain, text)
     page = render_markdown(build_report(given_.records, given_.design))
     assert obeyed(page) == set()
-    outside = re.sub(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", "", re.sub(r"(?ms)^(`{3,})text$.*?^\1$", "", page))
+    prose = re.sub(r"(?ms)^(`{3,})text$.*?^\1$", "", page)
+    outside = re.sub(
+        r"(?<![\\`])((?:\\\\)*)(`+)(?!`)(.+?)(?<!`)\2(?!`)", r"\1", prose
+    )  # no escaped one opens code
     assert re.findall(r"(?<!\\)(?:\\\\)*[<\[!`](?=[a-zA-Z/\[(`])", outside) == []
     assert "http://" not in outside
     assert "www." not in outside
