@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from benchmarks import machines_ssh, machines_vm, sandboxes, warden
+from benchmarks import calls, machines_ssh, machines_vm, sandboxes, warden
 from benchmarks.player import Job, Played, Player
 from benchmarks.tables import Row, table
 from environments import Unavailable
@@ -202,6 +202,7 @@ def _main() -> None:
             print(part(players), end="\n\n", flush=True)
     print(_sandbox(), end="\n\n", flush=True)
     print(warden.measured(), end="\n\n", flush=True)
+    print(calls.measured(), end="\n\n", flush=True)
     print(_command_line(), end="\n\n", flush=True)
     for kind in (_ssh, _vm):
         try:

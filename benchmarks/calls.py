@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 import orjson
@@ -41,14 +41,13 @@ BARE = "bare aiohttp POST of the same bytes"
 CALLS = 100
 """In a row, each two messages longer than the one before."""
 AT_ONCE = 500
-LATENCY_S = 1.0
 OUTPUT = "total 12\n-rw-r--r-- 1 agent agent 220 notes.txt\n" * 4
 
 
 def measured() -> str:
     """Measure, and return the tables."""
     with sink.serving() as url:
-        short, long = (asyncio.run(_cpu(url, length, times=9)) for length in (10, 1000))
+        costs = {length: asyncio.run(_cpu(url, length, times=9)) for length in (10, 1000)}
         crowd = asyncio.run(_crowd(url, times=5))
     reused, exact = asyncio.run(_prefixes(trials=10))
     return "\n\n".join(
@@ -59,16 +58,25 @@ def measured() -> str:
                 [
                     *(
                         Row(
-                            what=f"CPU of a call, {n} messages before",
+                            what=f"CPU of a call, {length} messages before",
                             unit="ms",
-                            values=a,
-                            beside=b,
+                            values=cost.asked,
+                            beside=cost.bare,
                             at_most=2,
                         )
-                        for n, (a, b) in ((10, short), (1000, long))
+                        for length, cost in costs.items()
+                    ),
+                    *(
+                        Row(
+                            what=f"and paced, counted and recorded, {length} messages before",
+                            unit="ms",
+                            values=cost.brokered,
+                            beside=cost.bare,
+                        )
+                        for length, cost in costs.items()
                     ),
                     Row(
-                        what=f"{AT_ONCE} calls at once, each answered after {LATENCY_S:g} s",
+                        what=f"{AT_ONCE} calls at once, each answered after {sink.LATENCY_S:g} s",
                         unit="s",
                         values=crowd[0],
                         beside=crowd[1],
@@ -90,25 +98,35 @@ def measured() -> str:
 # ----------------------------------------------------------------- CPU of a call
 
 
-async def _cpu(url: str, length: int, *, times: int) -> tuple[list[float], list[float]]:
-    """Return the CPU milliseconds of a call, redline's and bare, in turn."""
-    ours, bare = [], []
-    async with OpenAISubject(model="after:0", base_url=url).connect() as model:
+class _Costs(NamedTuple):
+    """CPU milliseconds of a call, each three measured one after the other."""
+
+    asked: list[float]
+    """By the connected subject alone."""
+    brokered: list[float]
+    """By the way that each call of a trial takes."""
+    bare: list[float]
+
+
+async def _cpu(url: str, length: int, *, times: int) -> _Costs:
+    costs = _Costs([], [], [])
+    async with OpenAISubject(model="sink", base_url=f"{url}/v1").connect() as model:
         for _ in range(times):
+            key = Broker(model).admit(budget=Budget(steps=2 * CALLS)).first
+            costs.brokered.append(1e3 * await _asked(key, _history(length)))
             await _taken(url)
-            ours.append(1e3 * await _asked(model, _history(length)))
-            bare.append(1e3 * await _posted(url, (await _taken(url))[1:]))
-    return ours, bare
+            costs.asked.append(1e3 * await _asked(model, _history(length)))
+            costs.bare.append(1e3 * await _posted(url, (await _taken(url))[1:]))
+    return costs
 
 
 async def _asked(model: Model, messages: list[BaseMessage]) -> float:
-    """Return the CPU seconds of a call, by the way that each call of a trial takes."""
-    key = Broker(model).admit(budget=Budget(steps=2 * CALLS)).first
-    await key.ask(messages, tools=DEFAULT_TOOLS, seed=1)  # what was there before is written once
+    """Return the CPU seconds of a call."""
+    await model.ask(messages, tools=DEFAULT_TOOLS, seed=1)  # what was there before is written once
     results = [ToolMessage(content=OUTPUT, tool_call_id="call_1") for _ in range(CALLS)]
     began = time.process_time()
     for result in results:
-        reply = await key.ask(messages, tools=DEFAULT_TOOLS, seed=1)
+        reply = await model.ask(messages, tools=DEFAULT_TOOLS, seed=1)
         messages += [reply.message, result]
     return (time.process_time() - began) / CALLS
 
@@ -116,10 +134,10 @@ async def _asked(model: Model, messages: list[BaseMessage]) -> float:
 async def _posted(url: str, bodies: Sequence[bytes]) -> float:
     """Return the CPU seconds of a POST, with nothing around it."""
     async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
-        await _post(session, url, bodies[0])
+        await _post(session, f"{url}/v1", bodies[0])
         began = time.process_time()
         for body in bodies:
-            await _post(session, url, body)
+            await _post(session, f"{url}/v1", body)
         return (time.process_time() - began) / len(bodies)
 
 
@@ -151,7 +169,7 @@ async def _crowd(url: str, *, times: int) -> tuple[list[float], list[float]]:
     """Return the wall seconds of so many calls at once, redline's and bare, in turn."""
     ours, bare = [], []
     async with (
-        OpenAISubject(model=f"after:{LATENCY_S}", base_url=url).connect() as model,
+        OpenAISubject(model="sink", base_url=f"{url}/late/v1").connect() as model,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
         for _ in range(times):
@@ -163,7 +181,7 @@ async def _crowd(url: str, *, times: int) -> tuple[list[float], list[float]]:
             ours.append(time.perf_counter() - began)
             bodies = await _taken(url)
             began = time.perf_counter()
-            await asyncio.gather(*(_post(session, url, body) for body in bodies))
+            await asyncio.gather(*(_post(session, f"{url}/late/v1", body) for body in bodies))
             bare.append(time.perf_counter() - began)
     return ours, bare
 

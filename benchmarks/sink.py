@@ -2,13 +2,12 @@
 
     python -m benchmarks.sink      prints its port, serves until it is ended
 
-The model's name is the latency: `after:SECONDS`.
+Below `/v1` it answers at once, below `/late/v1` after `LATENCY_S`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import subprocess
 import sys
@@ -21,7 +20,9 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["serving"]
+__all__ = ["LATENCY_S", "serving"]
+
+LATENCY_S = 1.0
 
 _CALL = {
     "id": "call_1",
@@ -33,7 +34,7 @@ _ANSWER = orjson.dumps(
         "id": "completion",
         "object": "chat.completion",
         "created": 0,
-        "model": "after:0",
+        "model": "sink",
         "choices": [
             {
                 "index": 0,
@@ -45,18 +46,17 @@ _ANSWER = orjson.dumps(
         "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
     }
 )
-_LATENCY = re.compile(rb'"model":"after:([0-9.]+)"')
 
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """Serve from a process of its own; yield the address of the API."""
+    """Serve from a process of its own; yield its address."""
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.sink"], stdout=subprocess.PIPE, text=True
     ) as server:
         try:
             assert server.stdout is not None
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
         finally:
             server.kill()
 
@@ -68,9 +68,8 @@ class _Sink:
     async def complete(self, request: web.Request) -> web.Response:
         body = await request.read()
         self.bodies.append(body)
-        latency = _LATENCY.search(body, max(len(body) - 16_384, 0))
-        if latency and (seconds := float(latency[1])):
-            await asyncio.sleep(seconds)
+        if request.path.startswith("/late"):
+            await asyncio.sleep(LATENCY_S)
         return web.Response(content_type="application/json", body=_ANSWER)
 
     async def take(self, _: web.Request) -> web.Response:
@@ -84,8 +83,9 @@ def _main() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         print(listener.getsockname()[1], flush=True)
         server = web.Application(client_max_size=64 << 20)
-        server.router.add_post("/v1/chat/completions", sink.complete)
-        server.router.add_get("/v1/taken", sink.take)
+        for root in ("/v1", "/late/v1"):
+            server.router.add_post(f"{root}/chat/completions", sink.complete)
+        server.router.add_get("/taken", sink.take)
         web.run_app(server, sock=listener, access_log=None, print=None, keepalive_timeout=600)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +16,7 @@ from scaffold.protocols import ModelOfGenerations, RecallingModel, RelayingModel
 from scaffold.types import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from scaffold.broker.census import Census, Sighting
     from scaffold.broker.key import Key
@@ -207,8 +206,11 @@ class Broker:
             await lineage.hold()
         meter.check()
         if fits is not None and known is None:
-            with _outgrown(key):
+            try:
                 await fits()
+            except ContextFull as full:
+                _count_as_limit(full, key)
+                raise
         pacer = self._pacer if known is None else _UNHURRIED
         with meter.waiting():
             async with Turn(pacer, waiting=meter.in_line) as turn:
@@ -219,8 +221,10 @@ class Broker:
                 own: dict[str, Any] = {"settings": settings or {}, "generation": key.generation}
                 emit(Asked(step=step, faculty=by, added=added, beside=beside, **own))
                 try:
-                    with _outgrown(key):
-                        reply = await send() if known is None else known
+                    reply = await send() if known is None else known
+                except ContextFull as full:
+                    _count_as_limit(full, key)
+                    raise
                 except AnotherModel as other:  # it was answered and is paid for, whoever did it
                     self._count(key, step, by, other.reply, turn)
                     raise
@@ -237,15 +241,14 @@ class Broker:
         lineage.emit(_replied(step, by, reply, key.generation, waited_s=turn.waited_s))
 
 
-@contextmanager
-def _outgrown(key: Key) -> Iterator[None]:
-    """Count a conversation that has grown too long as a spent budget; one that began so is a fault."""
-    try:
-        yield
-    except ContextFull as full:
-        if key.calls:
-            raise BudgetSpent("context") from full
-        raise
+def _count_as_limit(full: ContextFull, key: Key) -> None:
+    """Count a conversation that has grown too long as a spent budget; one that began so is a fault.
+
+    Raises:
+        BudgetSpent: it has grown.
+    """
+    if key.calls:
+        raise BudgetSpent("context") from full
 
 
 def _digest(token: str) -> bytes:

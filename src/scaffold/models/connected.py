@@ -77,8 +77,9 @@ class PooledModel:
     """Answers come in pieces."""
     served: tuple[str, ...] = ()
     """What the server may call the model beside what it was asked for; see `same_model`."""
-    _known: dict[object, bytes] = field(default_factory=dict, init=False, repr=False)
-    """Settings by what they are made from: tools and seed are the same throughout a trial."""
+    _known: dict[object, tuple[bytes, tuple[Tool, ...]]] = field(default_factory=dict, init=False, repr=False)
+    """Settings by what they are made from, and the tools, which are told apart by their identity: tools and
+    seed are the same throughout a trial."""
 
     async def ask(
         self,
@@ -138,17 +139,16 @@ class PooledModel:
         self, tools: Sequence[Tool], tool_choice: Literal["auto", "none"], seed: int | None
     ) -> bytes:
         seed = seed if self.seeded else None
-        made_from = (*((tool.name, tool.description, tool.arguments) for tool in tools), tool_choice, seed)
-        settings = self._known.get(made_from)
-        if settings is None:
+        made_from = (*map(id, tools), tool_choice, seed)
+        known = self._known.get(made_from)
+        if known is None:
             if len(self._known) >= MOST_SETTINGS:
                 self._known.clear()
             options = _options(tools, tool_choice, seed, self.calling)
             if self.stream:
                 options |= {"stream": True, "stream_options": {"include_usage": True}}
-            settings = self.chat.settings(**options)
-            self._known[made_from] = settings
-        return settings
+            known = self._known[made_from] = (self.chat.settings(**options), tuple(tools))
+        return known[0]
 
 
 @dataclass(frozen=True, kw_only=True)

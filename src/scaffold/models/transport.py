@@ -195,7 +195,7 @@ class HttpTransport:
             ) as response:
                 began = True
                 first_s = None
-                if response.content_type == EVENT_STREAM and response.ok:
+                if EVENT_STREAM in response.headers.get("Content-Type", "") and response.ok:
                     body, first = await self._assembled(response)
                     first_s = None if first is None else first - started
                 else:
