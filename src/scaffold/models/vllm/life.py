@@ -20,6 +20,7 @@ from scaffold.errors import ModelFailed, SubjectUnavailable
 from scaffold.models.vllm.diagnosis import cause_in, last_lines, mend_of, port_was_taken
 from scaffold.models.vllm.finding import find_vllm
 from scaffold.models.vllm.gpus import visible_gpus
+from scaffold.models.vllm.placing import placed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -57,11 +58,20 @@ class Running:
 class Service:
     """One server, kept running on its host; those who use it wait while it is started again."""
 
-    def __init__(self, server: VllmServer, *, host: str = "", program: str | None = None, log: Path) -> None:
+    def __init__(
+        self,
+        server: VllmServer,
+        *,
+        host: str = "",
+        program: str | None = None,
+        log: Path,
+        made: Path | None = None,
+    ) -> None:
         self.server = server
         self.log = log
         self._host = host
         self._program = program
+        self._made = made
         self._running: Running | None = None
         self._fault: Callable[[], SubjectUnavailable | ModelFailed] | None = None
         self._turned = asyncio.Event()
@@ -111,6 +121,7 @@ class Service:
             raise
 
     async def _live_on(self, host: Host) -> None:
+        self.server = await placed(self.server, host, made=self._made)
         found = await find_vllm(host, program=self._program)
         told = dict(self.server.environ).get("CUDA_VISIBLE_DEVICES")
         gpus = 0 if found.without_gpus else await visible_gpus(host, told=told)

@@ -38,7 +38,12 @@ _SERVICES: dict[Hashable, _Shared] = {}
 
 @asynccontextmanager
 async def shared(
-    server: VllmServer, *, host: str = "", program: str | None = None, logs: Path | None = None
+    server: VllmServer,
+    *,
+    host: str = "",
+    program: str | None = None,
+    logs: Path | None = None,
+    made: Path | None = None,
 ) -> AsyncIterator[Service]:
     """Lend the server with these settings, running.
 
@@ -47,15 +52,16 @@ async def shared(
         host: where it runs; see `environments.hosting.host_of`.
         program: the vLLM there; see `find_vllm`.
         logs: the folder its log goes to; one in redline's cache unless told.
+        made: the model's files, where they were made here.
 
     Raises:
         SubjectUnavailable: it cannot be had; the message says why, and what to do.
     """
-    key = (server, host, program, asyncio.get_running_loop())
+    key = (server, host, program, made, asyncio.get_running_loop())
     entry = _SERVICES.get(key)
     if entry is None:
         log = _log_of(server, logs or cache() / "vllm")
-        entry = _SERVICES[key] = _Shared(Service(server, host=host, program=program, log=log))
+        entry = _SERVICES[key] = _Shared(Service(server, host=host, program=program, log=log, made=made))
         entry.service.start()
     entry.users += 1
     try:

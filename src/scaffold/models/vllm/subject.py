@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -14,12 +13,12 @@ import structlog
 from pydantic import SecretStr
 
 from scaffold.broker.pace import UNPACED, Pace
-from scaffold.errors import SubjectUnavailable
 from scaffold.models.chat import NO_KEY, PooledChatOpenAI
 from scaffold.models.connected import PooledModel
 from scaffold.models.patience import PATIENT, Patience, Retry
 from scaffold.models.price import FREE, Price
 from scaffold.models.sampling import AS_USUAL, Calling, Sampling
+from scaffold.models.vllm.placing import is_directory
 from scaffold.models.vllm.presets import PRESETS, family_of, preset_of
 from scaffold.models.vllm.random_weights import CONTEXT_LENGTH, LOGIT_BIAS, random_weights
 from scaffold.models.vllm.settings import VllmServer, given
@@ -95,7 +94,9 @@ class VllmSubject:
         if self.warning:
             _diagnostics.warning(self.warning)
         async with (
-            shared(self._served(), host=self.host, program=self.program, logs=self.logs) as service,
+            shared(
+                self.server, host=self.host, program=self.program, logs=self.logs, made=self._made()
+            ) as service,
             ServedTransport.open(service, timeout_s=self.request_timeout_s) as way,
             self.chat().connected(transport=way, patience=self.patience, on_retry=self.on_retry) as chat,
         ):
@@ -124,21 +125,9 @@ class VllmSubject:
             use_responses_api=False,
         )
 
-    def _served(self) -> VllmServer:
-        """Return the server's settings with a model that is there."""
-        if self.random_seed is not None:
-            if self.host not in {"", "here"}:
-                raise SubjectUnavailable(
-                    "random weights are made on this machine",
-                    mend="copy the directory from redline's cache to the host and name it: vllm:/PATH",
-                )
-            return replace(self.server, model=str(random_weights(seed=self.random_seed)))
-        local = self.server.model.startswith("/") and self.host in {"", "here"}
-        if local and not (Path(self.server.model) / "config.json").is_file():
-            raise SubjectUnavailable(
-                f"{self.server.model} is no model directory", mend="it needs a config.json beside its weights"
-            )
-        return self.server
+    def _made(self) -> Path | None:
+        """Make the model where that is redline's to do."""
+        return None if self.random_seed is None else random_weights(seed=self.random_seed)
 
 
 def vllm_subject(
@@ -152,7 +141,8 @@ def vllm_subject(
     """Return the subject that `vllm:NAME` stands for.
 
     Args:
-        name: a preset, a repository, a directory, or `random-weights`, to which `?seed=N` may be added.
+        name: a preset, a repository, a directory on the host that serves it, or `random-weights`, to which
+            `?seed=N` may be added.
         arguments: of `vllm serve`, by name; see `VllmServer.arguments`.
         sampling: counts before what the preset asks for.
         calling: likewise.
@@ -164,7 +154,7 @@ def vllm_subject(
     more = given(arguments or {})
     if name.partition("?")[0] == RANDOM_WEIGHTS:
         return _random(name, more, sampling or Sampling(), settings)
-    server, hinted, warning = _server(name, more)
+    server, hinted, warning = _server(name, more, here=settings.get("host", "") in {"", "here"})
     if calling.parallel is None:
         calling = replace(calling, parallel=hinted.parallel)
     return VllmSubject(
@@ -177,46 +167,35 @@ def vllm_subject(
     )
 
 
-def _server(name: str, arguments: tuple[tuple[str, str], ...]) -> tuple[VllmServer, Calling, str]:
+def _server(
+    name: str, arguments: tuple[tuple[str, str], ...], *, here: bool
+) -> tuple[VllmServer, Calling, str]:
     """Return a model's settings, how it is called, and what is to be said of both."""
     preset = preset_of(name)
     if preset is not None:
         return preset.server, preset.calling, ""
-    local = name.startswith(("/", "~", "./", "../"))
-    model = str(Path(name).expanduser().absolute()) if local and not name.startswith("/") else name
-    if not local and "/" not in name:
+    model = str(Path(name).expanduser().absolute()) if here and is_directory(name) else name
+    if "/" not in name:
         near = get_close_matches(name, PRESETS, n=1, cutoff=0.5)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise ValueError(
             f"no preset {name!r} of vLLM{hint}; there are {', '.join((*PRESETS, RANDOM_WEIGHTS))}; or write "
             "vllm:ORG/MODEL or vllm:/DIRECTORY"
         )
-    heads = _heads(Path(model)) if local else None
     if "tool-call-parser" in dict(arguments):
-        return VllmServer(model=model, heads=heads), AS_USUAL, ""
+        return VllmServer(model=model), AS_USUAL, ""
     family = family_of(name)
     if family is None:
         raise ValueError(
             f"nothing is known of how {name} writes its tool calls: say it by --vllm-arg "
             "tool-call-parser=NAME (for a model that knows no tool calls give --tools text, and any parser)"
         )
-    server = VllmServer(
-        model=model, heads=heads, tool_parser=family.tool_parser, reasoning_parser=family.reasoning_parser
-    )
+    server = VllmServer(model=model, tool_parser=family.tool_parser, reasoning_parser=family.reasoning_parser)
     warning = (
         f"{name} has no preset: by its name its tool calls are read by {family.tool_parser}; "
         "--vllm-arg tool-call-parser=NAME says otherwise"
     )
     return server, family.calling, warning
-
-
-def _heads(folder: Path) -> int | None:
-    try:
-        config = json.loads((folder / "config.json").read_text())
-        heads = {**config, **config.get("text_config", {})}["num_attention_heads"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return heads if isinstance(heads, int) else None
 
 
 def _random(

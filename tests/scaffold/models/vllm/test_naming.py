@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -112,17 +111,14 @@ def test_what_is_said_of_calls_counts_before_the_presets() -> None:
     assert parsed("vllm:llama-3.1-70b", calling=Calling(parallel=True)).calling.parallel is True
 
 
-def test_a_directory_is_served_by_its_path_and_shared_by_its_heads(tmp_path: Path) -> None:
-    folder = tmp_path / "my-qwen2.5"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"text_config": {"num_attention_heads": 28}}))
-    subject = vllm_subject(str(folder))
-    assert (subject.server.model, subject.server.heads) == (str(folder), 28)
-
-
 def test_a_directory_may_be_named_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert vllm_subject("./qwen2.5").server.model == str(tmp_path / "qwen2.5")
+
+
+@pytest.mark.parametrize("name", ["/models/qwen2.5", "./qwen2.5", "~/qwen2.5"])
+def test_a_directory_of_another_host_is_not_looked_for_here(name: str) -> None:
+    assert vllm_subject(name, host="ssh://me@there").server.model == name
 
 
 @pytest.mark.anyio
@@ -146,14 +142,6 @@ def test_the_random_subject_calls_one_tool_a_turn_and_ends_what_it_writes() -> N
 def test_a_random_subject_that_is_not_understood_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not understood"):
         parsed(f"vllm:{name}")
-
-
-@pytest.mark.anyio
-async def test_random_weights_are_made_on_this_machine_alone() -> None:
-    subject = parsed("vllm:random-weights", vllm={"host": "ssh://me@there"})
-    with pytest.raises(SubjectUnavailable, match="random weights are made on this machine"):
-        async with subject.connect():
-            pass
 
 
 def test_a_server_of_ones_own_is_no_managed_one() -> None:

@@ -30,7 +30,7 @@ from scaffold.models.connected import PooledModel
 from scaffold.models.vllm import PRESETS, VllmServer, VllmSubject, vllm_subject
 from scaffold.models.vllm.finding import Installation, find_vllm
 from scaffold.models.vllm.presets import FAMILIES
-from scaffold.models.vllm.random_weights import CONTEXT_LENGTH
+from scaffold.models.vllm.random_weights import CONTEXT_LENGTH, random_weights
 from scaffold.models.vllm.sharing import shared
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ async def killed_in_the_middle_it_is_started_again_and_the_trials_go_on(
 
 async def test_a_real_server_from_start_to_stop(subject: VllmSubject, tmp_path: Path) -> None:
     """One test, because a server takes half a minute to start: its three parts share one."""
-    async with shared(subject._served()) as service:
+    async with shared(subject.server, made=random_weights()) as service:
         await calls_fit_the_tools(subject)
         await whole_trials_extend_their_prompts_and_the_cache_knows(subject, service, tmp_path / "whole")
         await killed_in_the_middle_it_is_started_again_and_the_trials_go_on(
