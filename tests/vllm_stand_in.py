@@ -2,7 +2,8 @@
 
 It has a child of its own, as vLLM has. What it is to do wrong stands in the variable STAND_IN, as JSON:
 `says` and `status` end it before it answers, `starts_wrong` ends it only in so many first lives, `silent`
-never lets it answer, `dies_at` ends it in the middle of the n-th call of a life.
+never lets it answer, `dies_at` ends it in the middle of the n-th call of a life, `calls_itself` is the
+model its answers name, `hangs` never lets it end one that comes in pieces.
 """
 
 from __future__ import annotations
@@ -86,7 +87,22 @@ def serve(given: argparse.Namespace, todo: dict[str, Any], *, key: str) -> None:
             message = {"role": "assistant", "content": said}
             usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
             choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-            self._answer({"model": given.served_model_name, "choices": choices, "usage": usage})
+            named = todo.get("calls_itself", given.served_model_name)
+            if body.get("stream"):
+                self._begin_in_pieces(named, message)
+            else:
+                self._answer({"model": named, "choices": choices, "usage": usage})
+
+        def _begin_in_pieces(self, named: str, message: dict[str, Any]) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            piece = {"model": named, "choices": [{"index": 0, "delta": message, "finish_reason": None}]}
+            end = {"model": named, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+            self.wfile.write(f"data: {json.dumps(piece)}\n\n".encode())
+            if todo.get("hangs"):
+                time.sleep(1000)
+            self.wfile.write(f"data: {json.dumps(end)}\n\ndata: [DONE]\n\n".encode())
 
         def _answer(self, answer: dict[str, Any]) -> None:
             allowed = self.headers.get("Authorization") == f"Bearer {key}"

@@ -118,8 +118,9 @@ def _openai(name: str, settings: SubjectSettings) -> Subject:
 def _vllm(name: str, settings: SubjectSettings) -> Subject:
     if settings.get("base_url"):
         raise ValueError("vllm:NAME is served by redline itself; a server with a --base-url is openai:NAME")
-    keys = ("sampling", "calling", "price", "request_timeout_s", "patience", "pace", "window")
-    return vllm_subject(name, **settings.get("vllm", {}), **_taken(settings, *keys))
+    asked = ("sampling", "calling", "price", "request_timeout_s", "patience", "pace", "window")
+    answered = ("stream", "idle_timeout_s", "served")
+    return vllm_subject(name, **settings.get("vllm", {}), **_taken(settings, *asked, *answered))
 
 
 def _langchain(name: str, settings: SubjectSettings) -> Subject:

@@ -18,6 +18,7 @@ from scaffold.models.connected import PooledModel
 from scaffold.models.patience import PATIENT, Patience, Retry
 from scaffold.models.price import FREE, Price
 from scaffold.models.sampling import AS_USUAL, Calling, Sampling
+from scaffold.models.transport import IDLE_S
 from scaffold.models.vllm.placing import is_directory
 from scaffold.models.vllm.presets import PRESETS, family_of, preset_of
 from scaffold.models.vllm.random_weights import CONTEXT_LENGTH, LOGIT_BIAS, random_weights
@@ -67,6 +68,12 @@ class VllmSubject:
     pace: Pace = UNPACED
     window: int | None = None
     """Tokens it takes at once, its answer among them; None for what the server was started with."""
+    stream: bool = False
+    """Answers come in pieces, so that a server that hangs is told from one with much to say."""
+    idle_timeout_s: float = IDLE_S
+    """Between two pieces."""
+    served: tuple[str, ...] = ()
+    """What the server may call the model beside the name it was started with; see `OpenAISubject.served`."""
     logs: Path | None = None
     """The folder of the server's logs; one in redline's cache unless told."""
     warning: str = ""
@@ -97,7 +104,9 @@ class VllmSubject:
             shared(
                 self.server, host=self.host, program=self.program, logs=self.logs, made=self._made()
             ) as service,
-            ServedTransport.open(service, timeout_s=self.request_timeout_s) as way,
+            ServedTransport.open(
+                service, timeout_s=self.request_timeout_s, idle_s=self.idle_timeout_s
+            ) as way,
             self.chat().connected(transport=way, patience=self.patience, on_retry=self.on_retry) as chat,
         ):
             yield PooledModel(
@@ -107,6 +116,8 @@ class VllmSubject:
                 seeded=self.sampling.seeded,
                 seed_each_turn=self.random_seed is not None,
                 window=self.window,
+                stream=self.stream,
+                served=self.served,
             )
 
     def chat(self) -> PooledChatOpenAI:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from scaffold.models.transport import HttpTransport, Unreachable
+from scaffold.models.transport import IDLE_S, HttpTransport, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,19 +25,28 @@ _SERVER_FAULTS = range(500, 600)
 class ServedTransport:
     """Posts to whatever life the server is in; a call that its death broke off is made again in the next."""
 
-    def __init__(self, service: Service, stack: AsyncExitStack, *, timeout_s: float) -> None:
+    def __init__(self, service: Service, stack: AsyncExitStack, *, timeout_s: float, idle_s: float) -> None:
         self._service = service
         self._stack = stack
         self._timeout_s = timeout_s
+        self._idle_s = idle_s
         self._ways: dict[int, asyncio.Task[HttpTransport]] = {}
         self.address = f"vLLM ({service.server.name})"
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, service: Service, *, timeout_s: float) -> AsyncIterator[ServedTransport]:
-        """Open the way; `timeout_s` is for one request, a restart it waits for not counted."""
+    async def open(
+        cls, service: Service, *, timeout_s: float, idle_s: float = IDLE_S
+    ) -> AsyncIterator[ServedTransport]:
+        """Open the way.
+
+        Args:
+            service: the server, whichever life it is in.
+            timeout_s: for one request, a restart it waits for not counted.
+            idle_s: between two pieces of an answer that comes in pieces.
+        """
         async with AsyncExitStack() as stack:
-            yield cls(service, stack, timeout_s=timeout_s)
+            yield cls(service, stack, timeout_s=timeout_s, idle_s=idle_s)
 
     async def post(self, path: str, body: Buffer, /) -> Answer:
         """Send a JSON body to a path of the API; see `Transport.post`.
@@ -80,7 +89,7 @@ class ServedTransport:
     async def _open(self, running: Running) -> HttpTransport:
         headers = {"Authorization": f"Bearer {running.key}"}
         return await self._stack.enter_async_context(
-            HttpTransport.open(running.url, headers=headers, timeout_s=self._timeout_s)
+            HttpTransport.open(running.url, headers=headers, timeout_s=self._timeout_s, idle_s=self._idle_s)
         )
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import structlog
 from langchain_core.messages import HumanMessage
 
 from scaffold import ModelFailed, SubjectUnavailable
+from scaffold.errors import AnotherModel
 
 if TYPE_CHECKING:
     from vllm_subjects import StandIn
@@ -163,6 +165,28 @@ async def test_a_port_that_was_taken_meanwhile_is_changed(stand_in: StandIn) -> 
         assert await said(model)
     ports = [life["argv"][life["argv"].index("--port") + 1] for life in stand_in.lives]
     assert len(set(ports)) == 3
+
+
+async def test_an_answer_comes_in_pieces_and_one_that_stops_in_the_middle_is_cut_off(
+    stand_in: StandIn,
+) -> None:
+    async with replace(stand_in.subject(), stream=True).connect() as model:
+        reply = await model.ask([HumanMessage("hello")], tools=())
+        assert reply.text.endswith(" hello")
+        assert reply.first_s is not None
+    hanging = replace(stand_in.subject(hangs=True), stream=True, idle_timeout_s=0.2)
+    async with hanging.connect() as model:
+        with pytest.raises(ModelFailed, match=r"fell silent for 0\.2 s"):
+            await said(model)
+
+
+async def test_an_answer_of_another_model_is_none_unless_its_name_was_said(stand_in: StandIn) -> None:
+    subject = stand_in.subject(calls_itself="stranger")
+    async with subject.connect() as model:
+        with pytest.raises(AnotherModel, match="stranger"):
+            await said(model)
+    async with replace(subject, served=("stran*",)).connect() as model:
+        assert await said(model)
 
 
 async def test_cancelling_a_study_ends_its_server(stand_in: StandIn) -> None:

@@ -155,11 +155,15 @@ def test_the_command_lines_options_reach_the_server() -> None:
         vllm_host="ssh://me@there:22",
         vllm_program="/opt/vllm",
         vllm_arguments={"max-model-len": "4096"},
+        stream=True,
+        idle_timeout_s=7.0,
+        served=("another",),
     )
     subject = SubjectRequest.model_validate(request.model_dump(mode="json")).subject()
     assert isinstance(subject, VllmSubject)
     assert (subject.host, subject.program) == ("ssh://me@there:22", "/opt/vllm")
     assert dict(subject.server.arguments) == {"max-model-len": "4096"}
+    assert (subject.stream, subject.idle_timeout_s, subject.served) == (True, 7.0, ("another",))
 
 
 def test_an_argument_that_redline_decides_is_refused_in_a_line() -> None:
