@@ -2,8 +2,9 @@
 
 It has a child of its own, as vLLM has. What it is to do wrong stands in the variable STAND_IN, as JSON:
 `says` and `status` end it before it answers, `starts_wrong` ends it only in so many first lives, `silent`
-never lets it answer, `dies_at` ends it in the middle of the n-th call of a life, `calls_itself` is the
-model its answers name, `hangs` never lets it end one that comes in pieces.
+never lets it answer, `held` lets no life but the first before there is a file `go`, `dies_at` ends it in the
+middle of the n-th call of a life, `calls_itself` is the model its answers name, `hangs` never lets it end one
+that comes in pieces.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ def main() -> None:
         sys.exit(todo.get("status", 1))
     if todo.get("silent"):
         time.sleep(1000)
+    while life and todo.get("held") and not (notes / "go").exists():
+        time.sleep(0.02)
     serve(given, todo, key=key)
 
 

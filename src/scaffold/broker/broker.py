@@ -205,14 +205,10 @@ class Broker:
         if lineage.hold is not None:
             await lineage.hold()
         meter.check()
-        if fits is not None and known is None:
-            try:
-                await fits()
-            except ContextFull as full:
-                _count_as_limit(full, key)
-                raise
         pacer = self._pacer if known is None else _UNHURRIED
         with meter.waiting():
+            if fits is not None and known is None:
+                await _fitting(key, fits)
             async with Turn(pacer, waiting=meter.in_line) as turn:
                 self.check(key)
                 if lineage.purse is not None:
@@ -239,6 +235,16 @@ class Broker:
             lineage.purse.spend(reply.usage)
         key.note(reply)
         lineage.emit(_replied(step, by, reply, key.generation, waited_s=turn.waited_s))
+
+
+async def _fitting(key: Key, fits: Callable[[], Awaitable[None]]) -> None:
+    """See that a call is worth making. That has a turn of its own, whose pauses are not the trial's time."""
+    try:
+        async with Turn(_UNHURRIED, waiting=key.lineage.meter.in_line):
+            await fits()
+    except ContextFull as full:
+        _count_as_limit(full, key)
+        raise
 
 
 def _count_as_limit(full: ContextFull, key: Key) -> None:

@@ -7,14 +7,14 @@ apart gives the place back while it waits to ask again; anything else keeps it u
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Self
 
 from scaffold.broker.pace import UNPACED, Pacer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -66,13 +66,19 @@ class Turn:
         await self._wait(seconds)
 
     async def _wait(self, seconds: float) -> None:
+        with self.pausing():
+            await asyncio.sleep(seconds)
+            self._pacer.waited_s += seconds
+            self._place = await self._pacer.enter()
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Know of the call while nobody is asked: a server that redline starts again keeps its place, too."""
         clock = asyncio.get_running_loop().time
         since = clock()
         try:
             with self._waiting():
-                await asyncio.sleep(seconds)
-                self._pacer.waited_s += seconds
-                self._place = await self._pacer.enter()
+                yield
         finally:
             self.waited_s += clock() - since
 

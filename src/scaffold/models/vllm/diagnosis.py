@@ -55,6 +55,7 @@ _MENDS: Mapping[str, str] = {
 _TELLING = re.compile(r"\b\w*(?:Error|Exception|Interrupt)\b:|\berror:|\bKilled\b")
 _BESIDE = re.compile(
     r"EngineDeadError|[Ss]ee (?:stack trace|root cause)|Engine core initialization failed|Warning"
+    r"|Found ulimit"
 )
 """What says only that somebody else said why."""
 _PREFIX = re.compile(r"^(?:\(\w+ pid=\d+\)\s*)?(?:(?:DEBUG|INFO|WARNING|ERROR) [\d-]+ [\d:]+ \[[^\]]*\]\s*)?")

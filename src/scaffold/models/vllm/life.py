@@ -92,11 +92,17 @@ class Service:
             ModelFailed: it is dead and will not be started again; the message quotes its log.
         """
         while True:
-            if self._fault is not None:
-                raise self._fault()
-            if self._running is not None and self._running.number > after:
-                return self._running
+            running = self.running_now(after=after)
+            if running is not None:
+                return running
             await self._turned.wait()
+
+    def running_now(self, *, after: int = 0) -> Running | None:
+        """Return the life that answers, without waiting; None while there is none. See `running`."""
+        if self._fault is not None:
+            raise self._fault()
+        life = self._running
+        return life if life is not None and life.number > after else None
 
     async def stop(self) -> None:
         """End the server with everything it has started."""
@@ -125,12 +131,12 @@ class Service:
         found = await find_vllm(host, program=self._program)
         told = dict(self.server.environ).get("CUDA_VISIBLE_DEVICES")
         gpus = 0 if found.without_gpus else await visible_gpus(host, told=told)
-        cause = f"{await self._live(host, found, gpus=gpus, number=1)}: {cause_in(self.log)}"
+        cause = await self._live(host, found, gpus=gpus, number=1)
         _diagnostics.warning(
             "vLLM died and is started again", model=self.server.name, cause=cause, log=str(self.log)
         )
         try:
-            cause = f"{await self._live(host, found, gpus=gpus, number=2)}: {cause_in(self.log)}"
+            cause = await self._live(host, found, gpus=gpus, number=2)
         except (SubjectUnavailable, EnvironmentFault) as fault:
             said = f"{cause}; it could not be started again: {fault}"
         else:
@@ -143,7 +149,7 @@ class Service:
             self._running = running
             self._turn()
             try:
-                return f"it ended with status {await program.ended()}"
+                return f"it ended with status {await program.ended()}: {cause_in(self.log)}"
             except EnvironmentFault as fault:  # the way to it is lost, and it with the way
                 return str(fault)
             finally:

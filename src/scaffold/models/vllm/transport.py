@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from scaffold.broker.turn import turn_under_way
 from scaffold.models.transport import IDLE_S, HttpTransport, Unreachable
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ class ServedTransport:
     async def _through(self, ask: Callable[[HttpTransport], Awaitable[Answer]]) -> Answer:
         over = 0
         while True:
-            running = await self._service.running(after=over)
+            running = self._service.running_now(after=over)
+            if running is None:
+                with turn_under_way().pausing():  # that its server died is not the agent's doing
+                    running = await self._service.running(after=over)
             way = await self._way(running)
             try:
                 answer = await ask(way)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from hosted_programs import until
 from langchain_core.messages import HumanMessage
 
-from scaffold import ModelFailed, SubjectUnavailable
+from scaffold import Broker, Budget, ModelFailed, SubjectUnavailable
 from scaffold.errors import AnotherModel
 
 if TYPE_CHECKING:
@@ -113,6 +114,21 @@ async def test_calls_under_way_and_later_ones_wait_for_the_second_life(stand_in:
         second = stand_in.lives[1]
         assert sorted(answers) == sorted(f"{second['pid']} {number}" for number in range(20))
         assert gone(stand_in.lives[0]["child"])
+
+
+async def test_the_wait_for_a_second_life_is_not_the_trials_time(stand_in: StandIn) -> None:
+    async with stand_in.subject(held=True).connect() as model:
+        first = stand_in.lives[0]["pid"]
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: len(stand_in.lives) == 2)
+        lineage = Broker(model).admit(budget=Budget(seconds=0.5))
+        call = asyncio.ensure_future(lineage.first.ask([HumanMessage("hello")]))
+        await asyncio.sleep(0.7)
+        assert not call.done()
+        (stand_in.folder / "go").touch()
+        reply = await call
+        assert reply.text == f"{stand_in.lives[1]['pid']} hello"
+        assert lineage.meter.stood > 0.5
 
 
 async def test_a_second_death_fails_every_call_and_quotes_the_log(stand_in: StandIn) -> None:
