@@ -20,6 +20,7 @@ test: $(MACHINES) $(VLLM)  ## Every test, every linter's and type checker's comp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@[ -x $(VENV)/vllm/bin/python ] || [ -n "$$REDLINE_VLLM" ] || echo "There is no vLLM, so its tests are skipped. To try again: make vllm"
 	$(BIN)/pytest -n auto
 
 check: $(READY)  ## Everything `test` does but the tests
@@ -28,7 +29,9 @@ check: $(READY)  ## Everything `test` does but the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-vllm: $(VLLM)  ## A vLLM for processors, for vllm:random-weights and for its tests
+vllm: $(READY)  ## A vLLM for processors, for vllm:random-weights and for its tests; tried again where it failed
+	scripts/setup $(VENV) vllm
+	@touch $(VLLM)
 
 bench: $(MACHINES)  ## Ratios against a floor and a peer, measured in one run
 	$(BIN)/python -m benchmarks
