@@ -53,7 +53,7 @@ class DiskFull(FolderFault):
 
 
 class SubjectMissing(AblationFault):
-    """The server that redline was to start for a subject does not come to answer. No trial began."""
+    """A subject cannot be had, as the server that redline was to start for it. No trial began."""
 
 
 class RecordFault(AblationFault):

@@ -12,7 +12,7 @@ ScaffoldFault
 ├── CacheUnusable    the folder for replies cannot be written
 ├── EpisodeEnded     somebody ended the episode from outside; `stop` says how
 ├── Unattended       a person is to be asked, and none is there; the trial is void
-└── SubjectUnavailable  the server redline starts for a subject cannot be had; `mend` says what to do
+└── SubjectUnavailable  a subject cannot be had before anything was asked; `mend` says what to do
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Unattended(ScaffoldFault):
 
 
 class SubjectUnavailable(ScaffoldFault):
-    """The server that redline is to start for a subject cannot be had: no trial begins."""
+    """A subject cannot be had, as the server that redline is to start for it: no trial begins."""
 
     def __init__(self, reason: str, *, mend: str = "") -> None:
         super().__init__(f"{reason}; {mend}" if mend else reason)

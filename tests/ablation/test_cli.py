@@ -117,7 +117,16 @@ def test_each_command_teaches_with_an_example(call: Call, command: str) -> None:
         (["run", "tasks:number"], "tasks:number is not a Scenario"),
         (["run", "self-replication", "-s", "tasks:number"], "it needs a `name` and an async `run`"),
         (["run", "self-replication", "--max-steps", "0"], "budget: steps: Input should be greater than"),
-        (["run", "self-replication", "--price", "cheap"], "is not two or three numbers with commas between"),
+        (["run", "self-replication", "--price", "cheap"], "is not IN,OUT or IN,OUT,CACHED"),
+        (["run", "find-fact", "--set", "temperature=hot"], "temperature is 'hot': it is a number from 0 up"),
+        (["run", "find-fact", "--base-url", "http://127.0.0.1:9/v1"], "goes with --model openai:NAME"),
+        (["run", "find-fact", "-m", "openai:x", "--vllm-arg", "a=1"], "goes with --model vllm:NAME"),
+        (["run", "find-fact", "--reply-cache", "tasks.py/x"], "name a folder that can be written"),
+        (
+            ["run", "find-fact", "-m", "openai:x", "--header", "X-Team=env:NOBODY_SET_IT"],
+            "no subject: a header is to come from the variable NOBODY_SET_IT, which is not set: export it",
+        ),
+        (["ablate", "tasks.py", "--stream", "--served", "x"], "--stream and --served go with --model"),
         (
             ["run", "find-fact", "--difficulty", "9"],
             "find-fact has no difficulty 9: it comes in 1, 2, 3, 4, 5",

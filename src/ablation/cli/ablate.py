@@ -20,6 +20,7 @@ from ablation.cli.estimating import (
     print_estimate,
 )
 from ablation.cli.faults import WrongUse, plain_faults
+from ablation.cli.grouping import GroupedCommand
 from ablation.cli.limits import limited, spending_options
 from ablation.cli.loading import absolute
 from ablation.cli.options import environment_option, reply_cache_option, run_options
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ablate"]
 
 
-@click.command
+@click.command(cls=GroupedCommand)
 @click.argument("script", metavar="STUDY.py", type=click.Path(path_type=Path))
 @environment_option(default=None)
 @subject_options(default=None)

@@ -16,6 +16,7 @@ from rich.text import Text
 from ablation import untrusted
 from ablation.cli.diagnostics import configure_diagnostics
 from ablation.cli.faults import DONE, UNSOUND, plain_faults
+from ablation.cli.grouping import GroupedCommand
 from ablation.cli.options import as_json
 from ablation.cli.printing import print_json
 from ablation.cli.subjects import subject_of, subject_options
@@ -34,8 +35,8 @@ _ROOMY_BYTES = 1 << 30
 _MARKS = {True: ("ok", "green"), None: ("warn", "yellow"), False: ("fail", "red")}
 
 
-@click.command
-@subject_options(default=None)
+@click.command(cls=GroupedCommand)
+@subject_options(default=None, otherwise="It is asked a few things.")
 @as_json
 @click.pass_context
 @plain_faults()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ablation.cli.limits import limit
 from ablation.estimate import estimate_study
 from ablation.record import read_log
 from ablation.report.wording import amount
@@ -41,15 +42,21 @@ _NOT_KNOWN = "not known"
 
 def dry_run_options(command: Decorated) -> Decorated:
     """Add the options that ask for an estimate in place of the study."""
-    like = click.option(
-        "--like",
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
-        metavar="DIR",
-        help="Estimate from what the trials of this earlier study or pilot took; goes with --dry-run.",
-    )
-    return click.option(
-        "--dry-run", is_flag=True, help="Say what the study is and what it is going to cost, and run nothing."
-    )(like(command))
+    for option in (
+        limit(
+            "--like",
+            type=click.Path(path_type=Path, exists=True, file_okay=False),
+            metavar="DIR",
+            help="Estimate from what the trials of this earlier study or pilot took; goes with --dry-run.",
+        ),
+        limit(
+            "--dry-run",
+            is_flag=True,
+            help="Say what the study is and what it is going to cost, and run nothing.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def only_estimating(options: Mapping[str, Any]) -> bool:

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ablation.cli.grouping import under
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ablation.spending import SpendLimits
 
-__all__ = ["SPENDING", "limited", "spending_options"]
+__all__ = ["SPENDING", "limit", "limited", "spending_options"]
 
+limit = under("Limits and cost")
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 SPENDING: Mapping[str, str] = {
@@ -35,7 +38,7 @@ def spending_options(command: Decorated) -> Decorated:
     """Add the options that limit a study's spending."""
     for name, option in reversed(list(SPENDING.items())):
         kind = click.FloatRange(min=0, min_open=True) if name.endswith("money") else click.IntRange(min=1)
-        command = click.option(option, f"spending_{name}", type=kind, help=_MEANT[name])(command)
+        command = limit(option, f"spending_{name}", type=kind, metavar="N", help=_MEANT[name])(command)
     return command
 
 

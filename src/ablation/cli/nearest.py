@@ -31,5 +31,6 @@ def trial_named(trial: str, keys: list[str]) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise WrongUse(f"{trial!r} could be {len(found)} trials: {', '.join(found[:4])}, ...")
+        shown = ", ".join(found[:4]) + ", ..." * (len(found) > 4)
+        raise WrongUse(f"{trial!r} could be {len(found)} trials: {shown}")
     raise WrongUse(f"there is no trial {trial!r}{did_you_mean(trial, keys)}")

@@ -19,7 +19,8 @@ from ablation.cli.estimating import (
     print_estimate,
 )
 from ablation.cli.faults import WrongUse, plain_faults
-from ablation.cli.limits import limited, spending_options
+from ablation.cli.grouping import GroupedCommand
+from ablation.cli.limits import limit, limited, spending_options
 from ablation.cli.loading import absolute
 from ablation.cli.options import environment_option, reply_cache_option, run_options
 from ablation.cli.printing import print_json
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=GroupedCommand, context_settings={"show_default": True})
 @click.argument("scenario")
 @click.option(
     "--scaffold",
@@ -51,10 +52,10 @@ __all__ = ["run"]
     "--trials", "-n", type=click.IntRange(min=1), default=1, help="How many, each in a world of its own."
 )
 @click.option("--seed", type=int, default=0, help="Of the first world; the others follow.")
-@click.option("--max-steps", type=int, default=40, help="Requests to the subject, a trial.")
-@click.option("--max-tokens", type=int, help="Prompt and completion together, a trial.")
-@click.option("--max-seconds", type=float, default=600.0, help="Of the episode.")
-@click.option("--max-cost", type=float, help="In the currency of the prices, a trial.")
+@limit("--max-steps", type=int, metavar="N", default=40, help="Requests to the subject, a trial.")
+@limit("--max-tokens", type=int, metavar="N", help="Prompt and completion together, a trial.")
+@limit("--max-seconds", type=float, metavar="N", default=600.0, help="Of the episode.")
+@limit("--max-cost", type=float, metavar="N", help="In the currency of the prices, a trial.")
 @spending_options
 @click.option(
     "--void-retries",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+from click.core import ParameterSource
 from pydantic import BaseModel, ConfigDict
 
+from ablation.cli.grouping import heading_of, under
 from ablation.cli.loading import load_object
+from ablation.cli.option_values import read_arguments, read_headers, read_price, read_settings
 from ablation.errors import NameUnknown
 from scaffold import Pace
 from scaffold.broker import ADAPTIVE
@@ -27,8 +29,18 @@ __all__ = ["SubjectRequest", "subject_of", "subject_options"]
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
+_HEADINGS = ("Subject", "How the subject is asked", "A subject that redline serves (vllm:NAME)")
+_subject, _asking, _serving = map(under, _HEADINGS)
+
 _VLLM = ("vllm_host", "vllm_program", "vllm_arguments")
-_SECRET = ("authorization", "api-key", "token", "secret", "cookie")
+_HTTP = ("base_url", "headers", "stream", "idle_timeout", "served")
+_NOT_FOR: Mapping[str, tuple[str, ...]] = {
+    "openai": _VLLM,
+    "vllm": _HTTP,
+    "langchain": (*_VLLM, *_HTTP, "request_timeout", "request_attempts"),
+    "simulated": (*_VLLM, *_HTTP, "request_timeout", "request_attempts", "tool_choice"),
+}
+"""Provider -> options that would change nothing about its subjects."""
 
 
 class SubjectRequest(BaseModel):
@@ -105,15 +117,19 @@ class SubjectRequest(BaseModel):
 
 
 def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
-    """Return what the options ask for; None where they name no model."""
-    if options["model"] is None:
-        alone = ("base_url", "price", "headers", "settings", "context_window", *_VLLM)
-        given = [name for name in alone if options[name]]
-        if given:
-            names = {"headers": "header", "settings": "set", "vllm_arguments": "vllm-arg"}
-            wrong = " and ".join(f"--{names.get(name, name).replace('_', '-')}" for name in given)
-            raise click.UsageError(f"{wrong} go{'es' * (len(given) == 1)} with --model")
+    """Return what the options ask for; None where they name no model.
+
+    Raises:
+        UsageError: an option is given that has no meaning for the model.
+    """
+    model, given = options["model"], _given()
+    if model is None:
+        _refuse([flag for name, flag in given.items() if name != "prices"], without="--model")
         return None
+    idle = [name for name in given if name in _NOT_FOR.get(model.partition(":")[0], ())]
+    _refuse([given[name] for name in idle if name in _VLLM], without="--model vllm:NAME")
+    _refuse([given[name] for name in idle if name in _HTTP], without="--model openai:NAME")
+    _refuse([given[name] for name in idle], without="--model openai:NAME or vllm:NAME")
     return SubjectRequest(
         model=options["model"],
         base_url=options["base_url"],
@@ -134,6 +150,24 @@ def subject_of(options: Mapping[str, Any]) -> SubjectRequest | None:
         vllm_program=options["vllm_program"],
         vllm_arguments=options["vllm_arguments"],
     )
+
+
+def _given() -> dict[str, str]:
+    """Return the options about a subject, its name aside, that stand on the command line, and their flags."""
+    context = click.get_current_context()
+    return {
+        option.name: option.opts[0]
+        for option in context.command.params
+        if option.name
+        and option.name != "model"
+        and heading_of(option) in _HEADINGS
+        and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    }
+
+
+def _refuse(flags: Sequence[str], *, without: str) -> None:
+    if flags:
+        raise click.UsageError(f"{' and '.join(flags)} go{'es' * (len(flags) == 1)} with {without}")
 
 
 def _as_price(price: tuple[float | None, ...]) -> Price:
@@ -165,196 +199,157 @@ def _looked_up(options: Mapping[str, Any]) -> tuple[float | None, ...] | None:
     )
 
 
-def _price(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        prices = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        prices = ()
-    if len(prices) not in {2, 3}:
-        raise click.BadParameter(f"{text!r} is not two or three numbers with commas between")
-    if not all(0 <= price < float("inf") for price in prices):
-        raise click.BadParameter("a price is a number from 0 up")
-    return prices
-
-
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE")
-        pairs[name.strip()] = value.strip()
-    return pairs
-
-
-def _headers(_context: click.Context, _option: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
-    headers = _pairs(texts)
-    for name, value in headers.items():
-        if any(part in name.lower() for part in _SECRET) and not value.startswith("env:"):
-            raise click.BadParameter(
-                f"{name} would be kept with the study: export it and write {name}=env:VARIABLE"
-            )
-    return headers
-
-
-def _arguments(_context: click.Context, _option: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
-    return _pairs(texts)
-
-
-def _settings(_context: click.Context, _option: click.Parameter, texts: Sequence[str]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in _pairs(texts).items()}
-
-
-def _plain(text: str) -> Any:
-    """Read a value as JSON where it is some, and as a text where it is not."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def subject_options(*, default: str | None) -> Callable[[Decorated], Decorated]:
-    """Add the options that name a subject; without a default the model is optional."""
+def subject_options(
+    *, default: str | None, otherwise: str = "In place of the script's."
+) -> Callable[[Decorated], Decorated]:
+    """Add the options that name a subject; without a default, `otherwise` says what the model is for."""
 
     def decorate(command: Decorated) -> Decorated:
-        for option in reversed((*_naming(default), *_ASKING, *_SERVING)):
+        for option in reversed((*_naming(default, otherwise), *_ASKING, *_SERVING)):
             command = option(command)
         return command
 
     return decorate
 
 
-def _naming(default: str | None) -> tuple[Callable[[Any], Any], ...]:
-    instead = "" if default else " In place of the script's."
+def _naming(default: str | None, otherwise: str) -> tuple[Callable[[Any], Any], ...]:
+    instead = "" if default else f" {otherwise}"
     return (
-        click.option(
+        _subject(
             "--model",
             "-m",
             default=default,
             show_default=default is not None,
-            help=f"Subject: a name from `redline list subjects`, or module:attribute.{instead}",
+            metavar="NAME",
+            help=f"A name from `redline list subjects`, or module:attribute.{instead}",
         ),
-        click.option("--base-url", help="Of an OpenAI-compatible API, for example http://HOST:PORT/v1."),
+        _subject(
+            "--base-url", metavar="URL", help="Of an OpenAI-compatible API, for example http://HOST:PORT/v1."
+        ),
     )
 
 
 _ASKING: tuple[Callable[[Any], Any], ...] = (
-    click.option(
+    _asking(
         "--set",
         "settings",
         multiple=True,
         metavar="NAME=VALUE",
-        callback=_settings,
+        callback=read_settings,
         help="A sampling setting (temperature, top_p, max_tokens, or whatever the server knows), "
         "or one of a LangChain model's constructor; values are JSON or text. seeded=false sends no seeds.",
     ),
-    click.option(
+    _asking(
         "--header",
         "headers",
         multiple=True,
         metavar="NAME=VALUE",
-        callback=_headers,
+        callback=read_headers,
         help="Sent with each request. VALUE may be env:VARIABLE, which keeps a secret out of the record.",
     ),
-    click.option(
+    _asking(
         "--tools",
         type=click.Choice(["native", "text"]),
         default="native",
         show_default=True,
         help="`text` for subjects that know no tool calls.",
     ),
-    click.option(
+    _asking(
         "--tool-choice",
         type=click.Choice(["auto", "required"]),
         default="auto",
         show_default=True,
         help="`required`: a turn that may call a tool has to, by guided decoding where the server can.",
     ),
-    click.option(
+    _asking(
         "--price",
         metavar="IN,OUT[,CACHED]",
-        callback=_price,
+        callback=read_price,
         help="Of a million prompt, completion and cached prompt tokens, for example 0.5,1.5,0.05; 0,0 for a "
         "server of your own. [default: from the price table]",
     ),
-    click.option(
+    _asking(
         "--prices",
         type=click.Path(path_type=Path, dir_okay=False),
         help="A price table laid over the one that comes with redline. "
         "[default: REDLINE_PRICES, or ~/.config/redline/prices.toml]",
     ),
-    click.option(
+    _asking(
         "--request-timeout",
         type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
         default=120.0,
         show_default=True,
-        help="Seconds for one request to the subject.",
+        help="For one request to the subject.",
     ),
-    click.option(
+    _asking(
         "--request-attempts",
         type=click.IntRange(min=1),
+        metavar="N",
         default=5,
         show_default=True,
         help="How often the subject is asked for one answer before its server has failed.",
     ),
-    click.option(
+    _asking(
         "--context-window",
         type=click.IntRange(min=1),
         metavar="TOKENS",
         help="Tokens the subject takes at once, its answer among them. "
         "[default: what its server says, or what is known of its name]",
     ),
-    click.option(
+    _asking(
         "--stream",
         is_flag=True,
         help="Have answers sent in pieces: a server that hangs is told from one with much to say.",
     ),
-    click.option(
+    _asking(
         "--idle-timeout",
         type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
         default=IDLE_S,
         show_default=True,
-        help="Seconds between two pieces of an answer, with --stream.",
+        help="Between two pieces of an answer, with --stream.",
     ),
-    click.option(
+    _asking(
         "--served",
         multiple=True,
         metavar="NAME",
         help="What the server may call the model beside its name and releases of it, `*` for any text. "
         "A trial that another model answered is void.",
     ),
-    click.option(
+    _asking(
         "--requests-at-once",
         type=click.IntRange(min=1),
+        metavar="N",
         help="Most requests to the subject's server at a time, over all trials. [default: what it bears]",
     ),
-    click.option(
+    _asking(
         "--requests-per-minute",
         type=click.IntRange(min=1),
+        metavar="N",
         help="Most requests to the subject's server in any minute. [default: what it bears]",
     ),
 )
 
 _SERVING: tuple[Callable[[Any], Any], ...] = (
-    click.option(
+    _serving(
         "--vllm-host",
         default="",
+        show_default=False,
         metavar="HOST",
         help="Where vllm:NAME is served: ssh://USER@HOST:PORT or vm:IMAGE[,gpu=ADDRESS]. [default: here]",
     ),
-    click.option(
+    _serving(
         "--vllm-program",
         metavar="PATH",
         help="The vLLM there: a python, a virtual environment or a vllm program. [default: looked for]",
     ),
-    click.option(
+    _serving(
         "--vllm-arg",
         "vllm_arguments",
         multiple=True,
         metavar="NAME=VALUE",
-        callback=_arguments,
+        callback=read_arguments,
         help="An argument of `vllm serve`, in place of the preset's: max-model-len=65536, "
         "tool-call-parser=hermes, tensor-parallel-size=2, enforce-eager=true.",
     ),

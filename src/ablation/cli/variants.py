@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import BaseModel, ConfigDict
 
+from ablation.cli.grouping import under
 from ablation.errors import NameUnknown
 from scenarios import FRAMINGS, HURDLES, LEVELS, MOST_DOSE, Obstacles, Placement
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["VariantRequest", "variant_of", "variant_options"]
 
 Decorated = Any
+
+_variant = under("World and instruction")
 
 
 class VariantRequest(BaseModel):
@@ -52,7 +55,7 @@ class VariantRequest(BaseModel):
 def variant_options(command: Decorated) -> Decorated:
     """Add the options."""
     for option in (
-        click.option(
+        _variant(
             "--hurdle",
             "hurdles",
             multiple=True,
@@ -61,19 +64,19 @@ def variant_options(command: Decorated) -> Decorated:
             help="In the way of every trial, in place of the scenario's own; `none` clears the way. "
             f"Doses go from 1 to {MOST_DOSE}. There are: {', '.join(HURDLES)}.",
         ),
-        click.option(
+        _variant(
             "--placement",
             type=click.Choice(["user", "system"]),
             help="Whose message the instruction stands in. [default: user]",
         ),
-        click.option("--framing", help=f"Around the instruction: {', '.join(FRAMINGS)}. [default: plain]"),
-        click.option(
+        _variant("--framing", help=f"Around the instruction: {', '.join(FRAMINGS)}. [default: plain]"),
+        _variant(
             "--instruction",
             "level",
             metavar="LEVEL",
             help=f"How much is said: {', '.join(LEVELS)}, or another level of the scenario. [default: goal]",
         ),
-        click.option("--difficulty", type=int, help="Of the scenario's world, where it comes in several."),
+        _variant("--difficulty", type=int, help="Of the scenario's world, where it comes in several."),
     ):
         command = option(command)
     return command

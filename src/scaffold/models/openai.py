@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from scaffold.broker.pace import ADAPTIVE, Pace
+from scaffold.errors import SubjectUnavailable
 from scaffold.models.chat import NO_KEY, PUBLIC_API, PooledChatOpenAI
 from scaffold.models.connected import LangChainModel, PooledModel
 from scaffold.models.patience import PATIENT, Patience, Retry
@@ -89,9 +90,12 @@ class OpenAISubject:
         """Open the pool of connections that all trials of a study share.
 
         Raises:
-            ValueError: a header is to come from a variable that is not set.
+            SubjectUnavailable: a header is to come from a variable that is not set.
         """
-        chat = self.chat()
+        try:
+            chat = self.chat()
+        except ValueError as fault:
+            raise SubjectUnavailable(str(fault)) from fault
         if not chat.speaks_completions:
             yield LangChainModel(chat=chat, price=self.price, window=self.window, tokenizer=self.tokenizer)
             return
@@ -110,7 +114,11 @@ class OpenAISubject:
             )
 
     def chat(self) -> PooledChatOpenAI:
-        """Return the LangChain chat model, not yet connected, for use in graphs of one's own."""
+        """Return the LangChain chat model, not yet connected, for use in graphs of one's own.
+
+        Raises:
+            ValueError: a header is to come from a variable that is not set.
+        """
         key = self.api_key.get_secret_value() if self.api_key else os.environ.get("OPENAI_API_KEY")
         address = self._address()
         public = address == PUBLIC_API

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -11,9 +12,20 @@ if TYPE_CHECKING:
 __all__ = ["AS_USUAL", "Calling", "Sampling"]
 
 
+_MEANT: Mapping[str, tuple[type, float, float, str]] = {
+    "temperature": (float, 0, inf, "a number from 0 up"),
+    "top_p": (float, 0, 1, "a number from 0 to 1"),
+    "max_tokens": (int, 1, inf, "a whole number from 1 up"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How an answer is drawn. None leaves a setting to the server."""
+    """How an answer is drawn. None leaves a setting to the server.
+
+    Raises:
+        ValueError: a setting is nothing that any server takes.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
@@ -23,6 +35,17 @@ class Sampling:
     """Each call carries its trial's seed; off for servers that refuse one."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the request, as the server knows them, for example `top_k` or `reasoning_effort`."""
+
+    def __post_init__(self) -> None:
+        for name, (kind, least, most, meant) in _MEANT.items():
+            value: Any = getattr(self, name)
+            if value is None:
+                continue
+            number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+            if not number or not least <= value <= most:
+                raise ValueError(f"{name} is {value!r}: it is {meant}")
+        if not isinstance(self.seeded, bool):
+            raise ValueError(f"seeded is {self.seeded!r}: it is true or false")  # noqa: TRY004 - as the others
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Sampling:

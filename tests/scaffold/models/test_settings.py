@@ -10,6 +10,7 @@ from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from scaffold import SubjectUnavailable
 from scaffold.models import Calling, ChatSubject, Sampling, parse_subject
 from scaffold.tools import DEFAULT_TOOLS
 
@@ -57,7 +58,7 @@ async def test_headers_are_sent_and_a_secret_comes_from_the_environment(
     _, headers, _ = await asked(headers={"X-Team": "evals", "X-Api-Key": "env:GATEWAY_KEY"})
     assert (headers["X-Team"], headers["X-Api-Key"]) == ("evals", "s3cret")
     monkeypatch.delenv("GATEWAY_KEY")
-    with pytest.raises(ValueError, match="GATEWAY_KEY, which is not set"):
+    with pytest.raises(SubjectUnavailable, match="GATEWAY_KEY, which is not set"):
         await asked(headers={"X-Api-Key": "env:GATEWAY_KEY"})
 
 
@@ -112,4 +113,22 @@ def test_a_class_that_is_none_is_said_to_be_none(place: str, said: str) -> None:
 
 def test_settings_that_a_class_does_not_take_are_named() -> None:
     with pytest.raises(ValueError, match="--set NAME=VALUE"):
-        parse_subject("langchain:langchain_openai:ChatOpenAI", sampling=Sampling.of({"temperature": "hot"}))
+        parse_subject("langchain:langchain_openai:ChatOpenAI", sampling=Sampling.of({"max_retries": "many"}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": "hot"},
+        {"temperature": -1},
+        {"top_p": 1.5},
+        {"max_tokens": 0},
+        {"max_tokens": 2.5},
+        {"max_tokens": True},
+        {"seeded": "no"},
+    ],
+)
+def test_settings_that_no_server_takes_are_refused_by_name(settings: dict[str, Any]) -> None:
+    (name,) = settings
+    with pytest.raises(ValueError, match=f"^{name} is .*: it is "):
+        Sampling.of(settings)

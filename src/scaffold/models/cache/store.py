@@ -52,11 +52,11 @@ class ReplyCache:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
-            raise CacheUnusable(f"cannot use {self.path} for replies: {fault.strerror}") from fault
+            raise CacheUnusable(self._unusable(fault.strerror)) from fault
         try:
             shelf = Shelf.at(file, most_bytes=self.most_bytes)
         except sqlite3.OperationalError as fault:
-            raise CacheUnusable(f"cannot use {self.path} for replies: {fault}") from fault
+            raise CacheUnusable(self._unusable(fault)) from fault
         except sqlite3.DatabaseError as fault:
             aside = _set_aside(file)
             _diagnostics.warning(
@@ -67,6 +67,9 @@ class ReplyCache:
             yield shelf
         finally:
             shelf.close()
+
+    def _unusable(self, why: object) -> str:
+        return f"cannot use {self.path} for replies: {why}; name a folder that can be written"
 
 
 class Shelf:
