@@ -105,7 +105,8 @@ def charged(server: Misbehaving) -> list[int]:
 async def test_a_studys_limit_is_passed_by_the_calls_in_flight_at_most_and_it_goes_on(tmp_path: Path) -> None:
     trials, limit, out = 60, 6_000, tmp_path / "out"
     async with Misbehaving.serving(seed=SEED) as server:
-        # Without a cap and a guess of its steps nobody knows what a trial needs, so some are cut off.
+        # Without a cap and a guess of its steps nobody knows what a trial needs, so some may be cut off: how many
+        # depends on the host. That the broker refuses each further call is held by the tests of the purse.
         study = battery(
             server,
             trials=trials,
@@ -117,8 +118,6 @@ async def test_a_studys_limit_is_passed_by_the_calls_in_flight_at_most_and_it_go
         spent = charged(server)
         assert sum(spent) < limit + AT_ONCE * max(spent)
         assert "stopped at the study's limit" in first.incomplete
-        tries = attempts_in(read_log(out / "ledger.jsonl"))
-        assert "started" in {attempt.status for each in tries.values() for attempt in each}  # cut off
         assert 0 < len(first.records) < trials
 
         again = await sitting(study, out)
