@@ -105,8 +105,8 @@ def charged(server: Misbehaving) -> list[int]:
 async def test_a_studys_limit_is_passed_by_the_calls_in_flight_at_most_and_it_goes_on(tmp_path: Path) -> None:
     trials, limit, out = 60, 6_000, tmp_path / "out"
     async with Misbehaving.serving(seed=SEED) as server:
-        # Without a cap and a guess of its steps nobody knows what a trial needs, so some may be cut off: how many
-        # depends on the host. That the broker refuses each further call is held by the tests of the purse.
+        # Without a cap and a guess of its steps nobody knows what a trial needs, so some may be cut off: how
+        # many depends on the host. That the broker refuses each further call is held by the purse's tests.
         study = battery(
             server,
             trials=trials,
