@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,20 +30,20 @@ _LOOK_GRACE_S = 1.0
 _FIND_PORT = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
 
 
-class KeepingHost:
+class KeepingHost(ABC):
     """A host of which all that is known is how to come by a wire that a keeper is started at the end of."""
 
     patience_s: float | None = None
     """Seconds a program goes on there with nothing heard from here; None where an end cannot be missed."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """See `Host.name`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _wire(self) -> Wire:
         """Return a wire at whose far end `BOOT_COMMAND` runs."""
-        raise NotImplementedError
 
     async def _cause(self, said: str) -> str:
         """Find out why a wire has ended, which said so much itself."""
