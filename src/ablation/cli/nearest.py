@@ -33,4 +33,6 @@ def trial_named(trial: str, keys: list[str]) -> str:
     if found:
         shown = ", ".join(found[:4]) + ", ..." * (len(found) > 4)
         raise WrongUse(f"{trial!r} could be {len(found)} trials: {shown}")
-    raise WrongUse(f"there is no trial {trial!r}{did_you_mean(trial, keys)}")
+    raise WrongUse(
+        f"there is no trial {trial!r}{did_you_mean(trial, keys)}; `redline report DIR --format csv` has them"
+    )
